@@ -11,6 +11,7 @@ pub mod document;
 pub mod ids;
 pub mod phone;
 pub mod plate;
+pub mod status;
 
 // Events on the log, as Avro.
 pub mod audit;
