@@ -39,7 +39,7 @@ deny: setup ## licences, bans, sources and published advisories (fetches the adv
 
 bench: setup ## the walk on an optimized build, and what it measured
 	$(build) --release --bin suikang --bin walk
-	@target/release/walk
+	@target/release/walk --suikang target/release/suikang
 
 kafka: setup ## a local Apache Kafka for hand use, until Ctrl-C
 	@kafka/broker.sh
