@@ -8,10 +8,16 @@ pub mod topic;
 // Identifiers: newtypes that validate.
 pub mod area;
 pub mod document;
+pub mod free_text;
 pub mod ids;
+pub mod name;
 pub mod phone;
 pub mod plate;
 pub mod status;
+
+// What these newtypes share.
+mod characters;
+mod mask;
 
 // Events on the log, as Avro.
 pub mod audit;
