@@ -1,0 +1,149 @@
+//! The registry's small things, in memory: what a request looks up without touching SQLite.
+//!
+//! A snapshot is immutable and agrees with one offset of the topic. After every commit of the view a new one takes its place by one
+//! pointer swap, so a request that holds one sees one state of the registry, however long it takes.
+
+use std::collections::BTreeMap;
+
+use suikang_schemas::area::Level;
+
+use suikang_schemas::registry_event::{AreaRuleSet, HaltSet, OrderSet, PlaceSet, PolicySet, ValueSetSet};
+use suikang_schemas::{AreaCode, KeyId};
+
+/// Everything but people, as of one offset.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    pub(crate) next_offset: i64,
+    pub(crate) value_sets: BTreeMap<String, ValueSetSet>,
+    pub(crate) policies: BTreeMap<i32, PolicySet>,
+    pub(crate) order: Option<OrderSet>,
+    pub(crate) area_rules: BTreeMap<AreaCode, AreaRuleSet>,
+    pub(crate) key_list: Option<PublishedKeyList>,
+    pub(crate) seal_keys: BTreeMap<i32, [u8; 32]>,
+    pub(crate) halt: Option<HaltSet>,
+    pub(crate) places: BTreeMap<AreaCode, PlaceSet>,
+}
+
+/// The accepted key list: what it says, and the signed bytes to hand on.
+#[derive(Debug, Clone)]
+pub struct PublishedKeyList {
+    /// What it says.
+    pub list: (),
+    /// COSE_Sign1 under the root key, as it was published.
+    pub signed: Vec<u8>,
+}
+
+impl Snapshot {
+    /// The first offset of the registry topic that this does not yet reflect.
+    pub fn next_offset(&self) -> i64 {
+        self.next_offset
+    }
+
+    /// The choices of a field of the form.
+    pub fn value_set(&self, name: &str) -> Option<&ValueSetSet> {
+        self.value_sets.get(name)
+    }
+
+    /// Every set of choices.
+    pub fn value_sets(&self) -> impl Iterator<Item = &ValueSetSet> {
+        self.value_sets.values()
+    }
+
+    /// Whether a set has this value; a set that doesn't exist has none.
+    pub fn has_value(&self, set: &str, value: &str) -> bool {
+        self.value_set(set).is_some_and(|set| set.values.iter().any(|choice| choice.value == value))
+    }
+
+    /// The policy of this version.
+    pub fn policy(&self, version: i32) -> Option<&PolicySet> {
+        self.policies.get(&version)
+    }
+
+    /// Every policy, oldest version first.
+    pub fn policies(&self) -> impl Iterator<Item = &PolicySet> {
+        self.policies.values()
+    }
+
+    /// The policy in force at a time: of those already effective the one that became so last; of equals the greater version.
+    pub fn policy_at(&self, now_ms: i64) -> Option<&PolicySet> {
+        self.policies
+            .values()
+            .filter(|policy| policy.effective_from_ms <= now_ms)
+            .max_by_key(|policy| (policy.effective_from_ms, policy.version))
+    }
+
+    /// The order behind it all.
+    pub fn order(&self) -> Option<&OrderSet> {
+        self.order.as_ref()
+    }
+
+    /// Whether the order has ended by this time. Without an order nothing has ended.
+    pub fn order_has_ended(&self, now_ms: i64) -> bool {
+        self.order.as_ref().and_then(|order| order.ends_at_ms).is_some_and(|end_ms| end_ms <= now_ms)
+    }
+
+    /// The rule that holds in an area: its own or that of the nearest area around it.
+    pub fn area_rule(&self, area: &AreaCode) -> Option<&AreaRuleSet> {
+        std::iter::successors(Some(area.clone()), AreaCode::parent).find_map(|area| self.area_rules.get(&area))
+    }
+
+    /// Every rule, by area.
+    pub fn area_rules(&self) -> impl Iterator<Item = &AreaRuleSet> {
+        self.area_rules.values()
+    }
+
+    /// The accepted key list, if one was ever published.
+    pub fn key_list(&self) -> Option<&PublishedKeyList> {
+        self.key_list.as_ref()
+    }
+
+    /// The pass-code key that declarations accepted at this time are stamped with: of those whose window to sign is open, the newest.
+    pub fn signing_key_at(&self, now_ms: i64) -> Option<KeyId> {
+        let _ = now_ms; todo!()
+    }
+
+    /// The public half of a day's seal key.
+    pub fn seal_key(&self, seal_day: i32) -> Option<[u8; 32]> {
+        self.seal_keys.get(&seal_day).copied()
+    }
+
+    /// Every day that has a seal key, with it.
+    pub fn seal_keys(&self) -> impl Iterator<Item = (i32, [u8; 32])> + '_ {
+        self.seal_keys.iter().map(|(&day, &public_key)| (day, public_key))
+    }
+
+    /// Whether issuers wait.
+    pub fn is_halted(&self) -> bool {
+        self.halt.as_ref().is_some_and(|halt| halt.halted)
+    }
+
+    /// The last word on whether issuers wait, with its reason.
+    pub fn halt(&self) -> Option<&HaltSet> {
+        self.halt.as_ref()
+    }
+
+    /// A place by its code.
+    pub fn place(&self, area: &AreaCode) -> Option<&PlaceSet> {
+        self.places.get(area)
+    }
+
+    /// Every place, by code: a place comes right before those inside it.
+    pub fn places(&self) -> impl Iterator<Item = &PlaceSet> {
+        self.places.values()
+    }
+
+    /// The places directly inside an area, by code.
+    pub fn children(&self, area: &AreaCode) -> impl Iterator<Item = &PlaceSet> {
+        self.inside(area).filter(move |place| place.area.parent().as_ref() == Some(area))
+    }
+
+    /// Every place of one level inside an area, by code.
+    pub fn places_of_level(&self, area: &AreaCode, level: Level) -> impl Iterator<Item = &PlaceSet> {
+        self.inside(area).filter(move |place| place.area.level() == level)
+    }
+
+    fn inside(&self, area: &AreaCode) -> impl Iterator<Item = &PlaceSet> {
+        // Codes begin with their parent's, so what lies inside follows it without a gap.
+        self.places.range(area.clone()..).map(|(_, place)| place).take_while(move |place| area.contains(&place.area))
+    }
+}
