@@ -1,1 +1,4 @@
-//! placeholder
+//! The city simulator and what measures the system from outside. Everything here speaks HTTP as a resident, an inspector or an analyst would.
+
+pub mod simulate;
+pub mod walk;

@@ -1,0 +1,38 @@
+//! Times as the city reads them: Asia/Shanghai, which is UTC+8 all year.
+
+use chrono::{DateTime, FixedOffset, NaiveDate, SecondsFormat};
+
+/// The city's offset from UTC, in seconds.
+const OFFSET_S: i32 = 8 * 3600;
+
+/// A moment in the city's time; out of range is the beginning of time.
+pub(crate) fn local(at_ms: i64) -> DateTime<FixedOffset> {
+    let offset = FixedOffset::east_opt(OFFSET_S).expect("eight hours is an offset");
+    DateTime::from_timestamp_millis(at_ms).unwrap_or_default().with_timezone(&offset)
+}
+
+/// RFC 3339 to the second, with the offset.
+pub(crate) fn rfc3339(at_ms: i64) -> String {
+    local(at_ms).to_rfc3339_opts(SecondsFormat::Secs, false)
+}
+
+/// Now, in milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    chrono::Utc::now().timestamp_millis()
+}
+
+/// The city's date now.
+pub(crate) fn today() -> NaiveDate {
+    local(now_ms()).date_naive()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_the_citys() {
+        assert_eq!(rfc3339(1_582_781_445_123), "2020-02-27T13:30:45+08:00");
+        assert_eq!(local(1_582_819_200_000).date_naive(), NaiveDate::from_ymd_opt(2020, 2, 28).unwrap());
+    }
+}

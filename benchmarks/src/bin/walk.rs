@@ -1,0 +1,68 @@
+//! `make walk`: the whole system as processes on a real Kafka, two of them killed on the way, every sum compared at the end.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use suikang_benchmarks::walk::{Walk, walk};
+use suikang_stream::testing::Broker;
+
+/// Start Kafka and every stage, send a city through it, kill an issuer and the writer, and compare all sums.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Residents who declare.
+    #[arg(long, default_value_t = 10_000)]
+    declarations: u64,
+    /// Scans at gates.
+    #[arg(long, default_value_t = 50_000)]
+    scans: u64,
+    /// The run can be had again with it.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// `kafka` or `file`.
+    #[arg(long, default_value = "kafka")]
+    log: String,
+    /// The binary to run.
+    #[arg(long, default_value = "target/debug/suikang")]
+    suikang: PathBuf,
+    /// Keep everything in this folder instead of a temporary one.
+    #[arg(long)]
+    keep: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("walk: FAILED: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let temporary = tempfile::tempdir()?;
+    let broker = match arguments.log.as_str() {
+        "kafka" => {
+            eprintln!("walk: starting Kafka");
+            Some(Broker::start().await)
+        }
+        "file" => None,
+        other => anyhow::bail!("--log is kafka or file, not {other}"),
+    };
+    let plan = Walk {
+        suikang: std::path::absolute(&arguments.suikang)?,
+        folder: arguments.keep.clone().unwrap_or_else(|| temporary.path().join("city")),
+        kafka: broker.as_ref().map(|broker| broker.url()),
+        declarations: arguments.declarations,
+        scans: arguments.scans,
+        seed: arguments.seed,
+        progress: true,
+    };
+    let (account, sums) = walk(&plan).await?;
+    println!("{account}\n\n{}", serde_json::to_string_pretty(&sums)?);
+    println!("\nwalk: every sum agrees");
+    Ok(())
+}

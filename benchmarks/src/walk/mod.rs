@@ -1,0 +1,91 @@
+//! The walk: a city's declarations and scans go all the way through real processes, some of which are killed on the way, and at the end
+//! every sum must agree: what clients were promised, what the log holds, what the lake shows, what the districts read.
+
+mod processes;
+mod sums;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use suikang_schemas::AreaCode;
+use tokio_util::sync::CancellationToken;
+
+use crate::simulate::{self, Account, Client, Mint, Plan, Speed};
+pub use processes::{City, Layout};
+pub use sums::Sums;
+
+/// What to walk through.
+#[derive(Debug, Clone)]
+pub struct Walk {
+    /// The `suikang` binary.
+    pub suikang: PathBuf,
+    /// Where everything is kept; empty at the start.
+    pub folder: PathBuf,
+    /// The log's URL: a broker's, or nothing for the embedded log.
+    pub kafka: Option<String>,
+    /// Residents who declare.
+    pub declarations: u64,
+    /// Scans at gates.
+    pub scans: u64,
+    /// Of the simulation.
+    pub seed: u64,
+    /// Whether to draw progress bars.
+    pub progress: bool,
+}
+
+/// Walks, kills, recounts.
+///
+/// # Errors
+/// With the first sum that differs, or the process that would not start or become ready.
+pub async fn walk(walk: &Walk) -> anyhow::Result<(Account, Sums)> {
+    let mut city = City::found(&walk.suikang, &walk.folder, walk.kafka.as_deref())?;
+    say(walk, "starting processes");
+    city.start_all()?;
+    city.ready(Duration::from_secs(120)).await?;
+
+    let client = Client::new(city.doors(), mint(&walk.suikang, city.config()))?;
+    let plan = Plan {
+        declarations: Some(walk.declarations),
+        scans: Some(walk.scans),
+        seed: walk.seed,
+        speed: Speed::Max,
+        twice: 0.05,
+        progress: walk.progress,
+    };
+    let simulation = tokio::spawn(simulate::run(plan, client, CancellationToken::new()));
+    // Somewhere in the middle, without warning.
+    tokio::time::sleep(Duration::from_secs(if walk.declarations > 5_000 { 12 } else { 2 })).await;
+    for name in city.layout().victims() {
+        say(walk, &format!("SIGKILL {name}"));
+        city.kill(name)?;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        city.start(name)?;
+    }
+    let account = simulation.await.context("the simulation ended early")?;
+    ensure!(account.requests_failed == 0, "{} requests were given up:\n{account}", account.requests_failed);
+
+    say(walk, "waiting until everything has been read");
+    city.ready(Duration::from_secs(60)).await?;
+    let reconciliation = city.drained(Duration::from_secs(180)).await?;
+    let sums = Sums::collect(&city).await?;
+    sums.agree_with(&account, &reconciliation)?;
+    city.stop(Duration::from_secs(30)).await?;
+    Ok((account, sums))
+}
+
+fn say(walk: &Walk, what: &str) {
+    if walk.progress {
+        eprintln!("walk: {what}");
+    }
+}
+
+/// Tokens as an operator hands them out.
+///
+/// # Errors
+/// If the folder holds no token key.
+pub fn mint(keys: &Path) -> anyhow::Result<Mint> {
+    let key = suikang_registry::tokens::TokenKey::open(keys)?;
+    Ok(Arc::new(move |role: &str, area: &AreaCode, login: &str| key.mint(role, area, login, Duration::from_secs(12 * 3600))))
+}

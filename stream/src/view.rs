@@ -1,0 +1,439 @@
+//! A view: a fold of topics into the tables of a SQLite file, with the positions in the same transaction.
+//!
+//! Records come in by position, in order per partition; rows go out. What a reader of the file sees always agrees with the positions beside
+//! it, so a restart goes on where the file says and counts nothing twice. The file can be deleted at any time: it is rebuilt from the log.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags, Transaction};
+use suikang_schemas::Topic;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::log::{Log, NextOffsets, ReadError, Record};
+use crate::metrics;
+
+/// Records folded in one transaction.
+const BATCH: usize = 2_000;
+/// How long a read waits for records before the view notes that it is at the end.
+const WAIT: Duration = Duration::from_millis(500);
+/// Reading connections kept open.
+const POOL: usize = 4;
+
+/// What a view makes of each record.
+pub trait Fold: Send + 'static {
+    /// The file's name, without its ending.
+    fn name(&self) -> &'static str;
+    /// Of the tables; another version rebuilds the file.
+    fn version(&self) -> u32;
+    /// What is read.
+    fn topics(&self) -> Vec<Topic>;
+    /// Creates the tables in an empty file.
+    ///
+    /// # Errors
+    /// SQLite's.
+    fn create(&self, connection: &Connection) -> rusqlite::Result<()>;
+    /// Folds one record. It sees what the records before it have done.
+    ///
+    /// # Errors
+    /// [`FoldError::Poison`] passes the record over, [`FoldError::Sqlite`] stops the view.
+    fn apply(&mut self, transaction: &Transaction<'_>, record: &Record) -> Result<(), FoldError>;
+    /// After a commit, and once at the start: refreshes what is kept in memory.
+    ///
+    /// # Errors
+    /// SQLite's.
+    fn committed(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let _ = connection;
+        Ok(())
+    }
+}
+
+/// Why a record could not be folded.
+#[derive(Debug, thiserror::Error)]
+pub enum FoldError {
+    /// The record will never be usable; the word says why and nothing of its content.
+    #[error("unusable record: {0}")]
+    Poison(&'static str),
+    /// The file can't be written.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// Why a view stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError {
+    /// The file can't be used.
+    #[error("view {}: {error}", path.display())]
+    Sqlite {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: rusqlite::Error,
+    },
+    /// The file can't be created.
+    #[error("view {}: {error}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The log can't be read.
+    #[error("view {name}: {error}")]
+    Log {
+        /// Which view.
+        name: &'static str,
+        /// Why.
+        error: ReadError,
+    },
+    /// The log no longer has what the view needs to go on.
+    #[error(
+        "view {}: {error}; delete the file if the log still has everything from its start, or restore a snapshot", path.display()
+    )]
+    Behind {
+        /// Which.
+        path: PathBuf,
+        /// What is missing.
+        error: ReadError,
+    },
+}
+
+/// A record that a fold passed over, with the reason.
+pub type OnPoison = Arc<dyn Fn(&Record, &'static str) + Send + Sync>;
+
+/// A handle to a view: reads it, and waits for it to have come to a position.
+#[derive(Clone)]
+pub struct View {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    name: &'static str,
+    path: PathBuf,
+    log: Arc<dyn Log>,
+    topics: Vec<Topic>,
+    fold: Mutex<Option<(Box<dyn Fold>, Connection)>>,
+    pool: Mutex<Vec<Connection>>,
+    progress: watch::Sender<Progress>,
+    on_poison: Mutex<Option<OnPoison>>,
+}
+
+/// How far a view has come.
+#[derive(Debug, Clone, Default)]
+struct Progress {
+    next_offsets: HashMap<Topic, NextOffsets>,
+    /// When it was last known to be at the log's end.
+    at_end: Option<Instant>,
+    lag: i64,
+}
+
+impl View {
+    /// Opens the view's file in `folder`, or makes it; a file of another version, or one that SQLite can't read, is made anew.
+    ///
+    /// # Errors
+    /// If the folder or the file can't be written.
+    pub fn open(folder: &Path, fold: impl Fold, log: Arc<dyn Log>) -> Result<Self, ViewError> {
+        let mut fold: Box<dyn Fold> = Box::new(fold);
+        std::fs::create_dir_all(folder).map_err(|error| ViewError::Io { path: folder.to_owned(), error })?;
+        let path = folder.join(format!("{}.db", fold.name()));
+        let failed = |error| ViewError::Sqlite { path: path.clone(), error };
+        let connection = match open_current(&path, fold.as_ref()) {
+            Ok(Some(connection)) => connection,
+            other => {
+                if let Err(error) = &other {
+                    tracing::warn!(view = fold.name(), %error, "the file cannot be used and is rebuilt from the log");
+                }
+                drop(other);
+                remove(&path)?;
+                create(&path, fold.as_ref()).map_err(failed)?
+            }
+        };
+        let next_offsets = positions(&connection).map_err(failed)?;
+        fold.committed(&connection).map_err(failed)?;
+        let (progress, _) = watch::channel(Progress { next_offsets, ..Progress::default() });
+        let (name, topics) = (fold.name(), fold.topics());
+        let fold = Mutex::new(Some((fold, connection)));
+        let (pool, on_poison) = (Mutex::default(), Mutex::default());
+        Ok(Self { shared: Arc::new(Shared { name, path, log, topics, fold, pool, progress, on_poison }) })
+    }
+
+    /// Calls this for each record that is passed over.
+    pub fn on_poison(&self, tell: OnPoison) {
+        *unpoisoned(&self.shared.on_poison) = Some(tell);
+    }
+
+    /// Follows the topics until `shutdown`.
+    ///
+    /// # Errors
+    /// If the file fails, or the log for good. A log that is away is waited for.
+    ///
+    /// # Panics
+    /// If the view is followed already.
+    pub async fn run(&self, shutdown: CancellationToken) -> Result<(), ViewError> {
+        let taken = unpoisoned(&self.shared.fold).take();
+        let mut state = taken.expect("a view is followed once");
+        let ended = loop {
+            match self.follow(&mut state, &shutdown).await {
+                Err(ViewError::Log { name, error }) if error.is_retryable() => {
+                    tracing::warn!(view = name, %error, "the log is away; the view waits");
+                    tokio::select! {
+                        () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                        () = shutdown.cancelled() => break Ok(()),
+                    }
+                }
+                ended => break ended,
+            }
+        };
+        *unpoisoned(&self.shared.fold) = Some(state);
+        ended
+    }
+
+    async fn follow(&self, state: &mut (Box<dyn Fold>, Connection), shutdown: &CancellationToken) -> Result<(), ViewError> {
+        let name = self.shared.name;
+        let failed = |error: ReadError| match error {
+            ReadError::BeforeStart { .. } => ViewError::Behind { path: self.shared.path.clone(), error },
+            error => ViewError::Log { name, error },
+        };
+        let mut readers = Vec::new();
+        for &topic in &self.shared.topics {
+            let stored = self.shared.progress.borrow().next_offsets.get(&topic).cloned().unwrap_or_default();
+            let extents = self.shared.log.extents(topic).await.map_err(failed)?;
+            // What was never read is read from the log's first record. If that is gone, a rebuilt view would be wrong in silence,
+            // unless the topic is one whose records a view may forget, as all spread by key are.
+            let from: NextOffsets = extents
+                .iter()
+                .map(|(&kafka_partition, extent)| {
+                    let fresh = if topic.is_totally_ordered() { 0 } else { extent.start };
+                    (kafka_partition, stored.get(&kafka_partition).copied().unwrap_or(fresh))
+                })
+                .collect();
+            self.shared.progress.send_modify(|progress| {
+                progress.next_offsets.insert(topic, from.clone());
+            });
+            readers.push(self.shared.log.read(topic, from).await.map_err(failed)?);
+        }
+        let first_wait = if readers.len() > 1 { Duration::ZERO } else { WAIT };
+        loop {
+            let mut records = Vec::new();
+            for reader in &mut readers {
+                tokio::select! {
+                    more = reader.next(BATCH, first_wait) => records.extend(more.map_err(failed)?),
+                    () = shutdown.cancelled() => return Ok(()),
+                }
+            }
+            if records.is_empty() {
+                self.note_end().await.map_err(failed)?;
+                if readers.len() > 1 {
+                    // Several topics: whichever has something next.
+                    let waits = readers.iter_mut().map(|reader| reader.next(BATCH, WAIT));
+                    tokio::select! {
+                        (more, ..) = futures::future::select_all(waits) => records = more.map_err(failed)?,
+                        () = shutdown.cancelled() => return Ok(()),
+                    }
+                }
+            }
+            if !records.is_empty() {
+                self.fold(state, &records)?;
+            }
+        }
+    }
+
+    /// One transaction: rows and positions.
+    fn fold(&self, (fold, connection): &mut (Box<dyn Fold>, Connection), records: &[Record]) -> Result<(), ViewError> {
+        let failed = |error| ViewError::Sqlite { path: self.shared.path.clone(), error };
+        let mut next_offsets = self.shared.progress.borrow().next_offsets.clone();
+        tokio::task::block_in_place(|| {
+            let transaction = connection.transaction().map_err(failed)?;
+            for record in records {
+                let next_offset = next_offsets.entry(record.topic).or_default().entry(record.kafka_partition).or_default();
+                if record.offset < *next_offset {
+                    continue;
+                }
+                match fold.apply(&transaction, record) {
+                    Ok(()) => {}
+                    Err(FoldError::Poison(reason)) => self.pass_over(record, reason),
+                    Err(FoldError::Sqlite(error)) => return Err(failed(error)),
+                }
+                *next_offset = record.offset + 1;
+            }
+            store_positions(&transaction, &next_offsets).map_err(failed)?;
+            transaction.commit().map_err(failed)?;
+            fold.committed(connection).map_err(failed)
+        })?;
+        metrics::view_folded(self.shared.name, records.len());
+        self.shared.progress.send_modify(|progress| progress.next_offsets = next_offsets);
+        Ok(())
+    }
+
+    fn pass_over(&self, record: &Record, reason: &'static str) {
+        let Record { topic, kafka_partition, offset, .. } = record;
+        tracing::warn!(view = self.shared.name, %topic, kafka_partition, offset, reason, "a record was passed over");
+        metrics::view_poison(self.shared.name);
+        if let Some(tell) = unpoisoned(&self.shared.on_poison).as_ref() {
+            tell(record, reason);
+        }
+    }
+
+    /// Nothing came: compares with the log's end.
+    async fn note_end(&self) -> Result<(), ReadError> {
+        let mut lag = 0;
+        for &topic in &self.shared.topics {
+            let extents = self.shared.log.extents(topic).await?;
+            let progress = self.shared.progress.borrow();
+            let next_offsets = progress.next_offsets.get(&topic);
+            lag += extents
+                .iter()
+                .map(|(kafka_partition, extent)| extent.next - next_offsets.and_then(|next| next.get(kafka_partition)).copied().unwrap_or(0))
+                .sum::<i64>();
+        }
+        metrics::view_lag(self.shared.name, lag);
+        self.shared.progress.send_modify(|progress| {
+            progress.lag = lag;
+            if lag == 0 {
+                progress.at_end = Some(Instant::now());
+            }
+        });
+        Ok(())
+    }
+
+    /// Reads the file on a pooled connection that can't write; all of `read` sees one state.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        let pooled = unpoisoned(&self.shared.pool).pop();
+        let mut connection = match pooled {
+            Some(connection) => connection,
+            None => connect_reading(&self.shared.path)?,
+        };
+        let transaction = connection.transaction()?;
+        let result = read(&transaction);
+        drop(transaction);
+        let mut pool = unpoisoned(&self.shared.pool);
+        if result.is_ok() && pool.len() < POOL {
+            pool.push(connection);
+        }
+        result
+    }
+
+    /// The view's name.
+    pub fn name(&self) -> &'static str {
+        self.shared.name
+    }
+
+    /// The first offset of a partition that has not been folded.
+    pub fn next_offset(&self, topic: Topic, kafka_partition: i32) -> i64 {
+        let progress = self.shared.progress.borrow();
+        progress.next_offsets.get(&topic).and_then(|next| next.get(&kafka_partition)).copied().unwrap_or(0)
+    }
+
+    /// The first offsets of a topic that have not been folded.
+    pub fn next_offsets(&self, topic: Topic) -> NextOffsets {
+        self.shared.progress.borrow().next_offsets.get(&topic).cloned().unwrap_or_default()
+    }
+
+    /// Waits until everything before `next_offset` has been folded; whether that came in time.
+    pub async fn wait_for(&self, topic: Topic, kafka_partition: i32, next_offset: i64, patience: Duration) -> bool {
+        let mut progress = self.shared.progress.subscribe();
+        let there = |progress: &Progress| {
+            progress.next_offsets.get(&topic).and_then(|next| next.get(&kafka_partition)).is_some_and(|&next| next >= next_offset)
+        };
+        tokio::time::timeout(patience, progress.wait_for(there)).await.is_ok_and(|waited| waited.is_ok())
+    }
+
+    /// Waits for the next commit, if it comes in time.
+    pub async fn changed(&self, patience: Duration) {
+        let mut progress = self.shared.progress.subscribe();
+        let _ = tokio::time::timeout(patience, progress.changed()).await;
+    }
+
+    /// Records between the view and the log's end when it last looked.
+    pub fn lag(&self) -> i64 {
+        self.shared.progress.borrow().lag
+    }
+
+    /// How long ago the view was last known to be at the log's end; nothing if never.
+    pub fn age(&self) -> Option<Duration> {
+        self.shared.progress.borrow().at_end.map(|at_end| at_end.elapsed())
+    }
+}
+
+fn open_current(path: &Path, fold: &dyn Fold) -> rusqlite::Result<Option<Connection>> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let connection = connect_writing(path)?;
+    let version: u32 = connection.query_row("SELECT version FROM view", [], |row| row.get(0))?;
+    Ok((version == fold.version()).then_some(connection))
+}
+
+fn create(path: &Path, fold: &dyn Fold) -> rusqlite::Result<Connection> {
+    let mut connection = connect_writing(path)?;
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(
+        "CREATE TABLE view (version INTEGER NOT NULL) STRICT;
+         CREATE TABLE positions (topic TEXT, kafka_partition INTEGER, next_offset INTEGER NOT NULL,
+             PRIMARY KEY (topic, kafka_partition)) STRICT, WITHOUT ROWID;",
+    )?;
+    transaction.execute("INSERT INTO view VALUES (?1)", [fold.version()])?;
+    fold.create(&transaction)?;
+    transaction.commit()?;
+    Ok(connection)
+}
+
+fn connect_writing(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // A power cut may take the last commits, never the agreement of rows and positions: the log has the rest.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    Ok(connection)
+}
+
+fn connect_reading(path: &Path) -> rusqlite::Result<Connection> {
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn remove(path: &Path) -> Result<(), ViewError> {
+    for ending in ["db", "db-wal", "db-shm"] {
+        let path = path.with_extension(ending);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(ViewError::Io { path, error }),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn positions(connection: &Connection) -> rusqlite::Result<HashMap<Topic, NextOffsets>> {
+    let mut statement = connection.prepare("SELECT topic, kafka_partition, next_offset FROM positions")?;
+    let mut rows = statement.query([])?;
+    let mut positions: HashMap<Topic, NextOffsets> = HashMap::new();
+    while let Some(row) = rows.next()? {
+        if let Some(topic) = Topic::from_short_name(&row.get::<_, String>(0)?) {
+            positions.entry(topic).or_default().insert(row.get(1)?, row.get(2)?);
+        }
+    }
+    Ok(positions)
+}
+
+fn store_positions(connection: &Connection, positions: &HashMap<Topic, NextOffsets>) -> rusqlite::Result<()> {
+    let mut store = connection.prepare_cached("INSERT OR REPLACE INTO positions VALUES (?1, ?2, ?3)")?;
+    for (topic, next_offsets) in positions {
+        for (kafka_partition, next_offset) in next_offsets {
+            store.execute((topic.short_name(), kafka_partition, next_offset))?;
+        }
+    }
+    Ok(())
+}
+
+fn unpoisoned<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
