@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
@@ -28,6 +28,7 @@ use crate::config::{Access, LogConfig, OpenError};
 use crate::log::{
     AppendError, Extent, GroupReader, Log, NewRecord, NextOffsets, Position, ReadError, Reader,
 };
+use crate::metrics;
 use crate::topics::{TopicDescription, TopicsError};
 
 /// How long SQLite waits for another connection's lock.
@@ -161,7 +162,22 @@ fn unreadable(error: rusqlite::Error) -> ReadError {
 impl Log for FileLog {
     async fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Result<Vec<Position>, AppendError> {
         match &self.writer {
-            Some(writer) => writer.append(topic, records).await,
+            Some(writer) => {
+                let (count, started) = (records.len(), Instant::now());
+                let appended = writer.append(topic, records).await;
+                match &appended {
+                    Ok(_) => metrics::appended(topic, count, started.elapsed()),
+                    Err(_) => metrics::append_failed(topic),
+                }
+                appended
+            }
+            None => Err(AppendError::Fatal("the log was opened for reading".to_owned())),
+        }
+    }
+
+    async fn expire(&self, topic: Topic, now_ms: i64) -> Result<(), AppendError> {
+        match &self.writer {
+            Some(writer) => writer.expire(topic, now_ms).await,
             None => Err(AppendError::Fatal("the log was opened for reading".to_owned())),
         }
     }

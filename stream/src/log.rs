@@ -9,6 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use suikang_schemas::Topic;
 
+use crate::topics::TopicDescription;
+
 /// A record to be appended; its time is stamped by the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRecord {
@@ -116,6 +118,10 @@ impl ReadError {
 pub trait Log: Send + Sync {
     /// Appends and returns when every record is durable; positions in the order of the records.
     async fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Result<Vec<Position>, AppendError>;
+    /// Lets go what is older at `now_ms` than the topic keeps. A broker does so by itself.
+    async fn expire(&self, topic: Topic, now_ms: i64) -> Result<(), AppendError>;
+    /// A topic as it is.
+    async fn describe(&self, topic: Topic) -> Result<TopicDescription, ReadError>;
     /// What each partition of a topic retains.
     async fn extents(&self, topic: Topic) -> Result<BTreeMap<i32, Extent>, ReadError>;
     /// Reads exactly these partitions from exactly these offsets.

@@ -103,7 +103,7 @@ fn select(connection: &Connection, topic: Topic, from: &NextOffsets, max_records
         .map_err(unreadable)?;
     let mut records = Vec::new();
     // Each partition gets its share, so that a busy one starves no other.
-    let share = max_records.div_ceil(from.len().max(1)).max(1);
+    let share = i64::try_from(max_records.div_ceil(from.len().max(1)).max(1)).unwrap_or(i64::MAX);
     for (&kafka_partition, &next_offset) in from {
         let before = records.len();
         let rows = statement

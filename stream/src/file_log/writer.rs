@@ -111,16 +111,23 @@ fn run(connection: &mut Connection, jobs: Vec<Job>) {
         }
         transaction.commit()
     })();
-    let error = committed.err().map(|error| refusal(&error));
-    for (job, positions) in jobs.into_iter().zip(positions.into_iter().map(Some).chain(std::iter::repeat(None))) {
-        // A caller that has gone away is not told; its records are as durable as the others.
-        let failed = || Err(error.clone().unwrap_or_else(|| AppendError::Fatal("not reached".to_owned())));
-        match job {
-            Job::Append { done, .. } => {
-                let _ = done.send(if error.is_none() { Ok(positions.unwrap_or_default()) } else { failed() });
+    // A caller that has gone away is not told; its records are as durable as the others.
+    match committed {
+        Ok(()) => {
+            for (job, positions) in jobs.into_iter().zip(positions) {
+                match job {
+                    Job::Append { done, .. } => drop(done.send(Ok(positions))),
+                    Job::Offsets { done, .. } | Job::Expire { done, .. } => drop(done.send(Ok(()))),
+                }
             }
-            Job::Offsets { done, .. } | Job::Expire { done, .. } => {
-                let _ = done.send(if error.is_none() { Ok(()) } else { failed() });
+        }
+        Err(error) => {
+            let error = refusal(&error);
+            for job in jobs {
+                match job {
+                    Job::Append { done, .. } => drop(done.send(Err(error.clone()))),
+                    Job::Offsets { done, .. } | Job::Expire { done, .. } => drop(done.send(Err(error.clone()))),
+                }
             }
         }
     }

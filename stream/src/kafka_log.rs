@@ -1,0 +1,150 @@
+//! The log on Kafka, through librdkafka.
+//!
+//! `append` is the idempotent producer with `acks=all`: a record is durable when its delivery is reported, retries neither duplicate nor
+//! reorder. Readers have a thread each that polls and hands over through a bounded channel. What blocks runs on threads of its own.
+
+mod admin;
+mod consumer;
+mod group;
+mod producer;
+mod reader;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use suikang_schemas::Topic;
+
+use crate::config::{Access, LogConfig, OpenError};
+use crate::log::{AppendError, Extent, GroupReader, Log, NewRecord, NextOffsets, Position, ReadError, Reader};
+use crate::metrics;
+use crate::topics::TopicDescription;
+
+/// How long a question to the broker may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A log on a Kafka cluster.
+pub(crate) struct KafkaLog {
+    config: Arc<LogConfig>,
+    client: ClientConfig,
+    producer: Option<producer::Producer>,
+    /// Asks for metadata and watermarks; reads nothing.
+    asker: Arc<BaseConsumer>,
+}
+
+impl KafkaLog {
+    /// Connects, and for writing creates the topics that are missing.
+    pub(crate) async fn open(brokers: &str, config: &LogConfig, access: Access) -> Result<Self, OpenError> {
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", brokers).set("client.id", "suikang").set("log.connection.close", "false");
+        for (property, value) in &config.kafka {
+            client.set(property, value);
+        }
+        let config = Arc::new(config.clone());
+        let asker: BaseConsumer = client.create().map_err(|error| OpenError::Broker(error.to_string()))?;
+        let asker = Arc::new(asker);
+        admin::ensure_topics(&client, &asker, &config, access).await?;
+        let producer = match access {
+            Access::Write => {
+                Some(producer::Producer::new(&client, &config).map_err(|error| OpenError::Broker(error.to_string()))?)
+            }
+            Access::ReadOnly => None,
+        };
+        Ok(Self { config, client, producer, asker })
+    }
+
+    /// Asks the broker, on a thread.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&BaseConsumer, &LogConfig) -> Result<T, KafkaError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let (asker, config) = (Arc::clone(&self.asker), Arc::clone(&self.config));
+        let asked = tokio::task::spawn_blocking(move || question(&asker, &config)).await;
+        asked.map_err(|_| ReadError::Fatal("a thread broke".to_owned()))?.map_err(|error| unreadable(&error))
+    }
+}
+
+#[async_trait]
+impl Log for KafkaLog {
+    async fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Result<Vec<Position>, AppendError> {
+        let Some(producer) = &self.producer else {
+            return Err(AppendError::Fatal("the log was opened for reading".to_owned()));
+        };
+        let (count, started) = (records.len(), Instant::now());
+        let appended = producer.append(topic, records).await;
+        match &appended {
+            Ok(_) => metrics::appended(topic, count, started.elapsed()),
+            Err(_) => metrics::append_failed(topic),
+        }
+        appended
+    }
+
+    async fn expire(&self, _topic: Topic, _now_ms: i64) -> Result<(), AppendError> {
+        Ok(())
+    }
+
+    async fn describe(&self, topic: Topic) -> Result<TopicDescription, ReadError> {
+        let extents = self.extents(topic).await?;
+        admin::describe(&self.client, &self.config, topic, extents).await
+    }
+
+    async fn extents(&self, topic: Topic) -> Result<BTreeMap<i32, Extent>, ReadError> {
+        self.ask(move |asker, config| {
+            let name = config.physical_name(topic);
+            (0..config.partitions_of(topic))
+                .map(|kafka_partition| {
+                    let (start, next) = asker.fetch_watermarks(&name, kafka_partition, PATIENCE)?;
+                    Ok((kafka_partition, Extent { start, next }))
+                })
+                .collect()
+        })
+        .await
+    }
+
+    async fn read(&self, topic: Topic, from: NextOffsets) -> Result<Box<dyn Reader>, ReadError> {
+        check_within(topic, &from, &self.extents(topic).await?)?;
+        Ok(Box::new(reader::KafkaReader::start(&self.client, &self.config, topic, from)?))
+    }
+
+    async fn join(&self, group: &str, topic: Topic) -> Result<Box<dyn GroupReader>, ReadError> {
+        Ok(Box::new(group::KafkaGroupReader::join(&self.client, &self.config, group, topic)?))
+    }
+}
+
+/// Refuses positions that the log does not have.
+fn check_within(topic: Topic, from: &NextOffsets, extents: &BTreeMap<i32, Extent>) -> Result<(), ReadError> {
+    for (&kafka_partition, &asked) in from {
+        let extent = extents
+            .get(&kafka_partition)
+            .ok_or_else(|| ReadError::Fatal(format!("{topic} has no partition {kafka_partition}")))?;
+        if asked < extent.start {
+            return Err(ReadError::BeforeStart { topic, kafka_partition, asked, start: extent.start });
+        }
+        if asked > extent.next {
+            return Err(ReadError::Fatal(format!(
+                "{topic} partition {kafka_partition}: offset {asked} is past the log's end {}; the log is not the one that was read before",
+                extent.next
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What time may mend, and what it won't.
+fn unreadable(error: &KafkaError) -> ReadError {
+    use RDKafkaErrorCode::{
+        Authentication, ClusterAuthorizationFailed, GroupAuthorizationFailed, SaslAuthenticationFailed, TopicAuthorizationFailed,
+        UnknownTopic, UnknownTopicOrPartition,
+    };
+    match error.rdkafka_error_code() {
+        Some(
+            Authentication | ClusterAuthorizationFailed | GroupAuthorizationFailed | SaslAuthenticationFailed
+            | TopicAuthorizationFailed | UnknownTopic | UnknownTopicOrPartition,
+        ) => ReadError::Fatal(error.to_string()),
+        _ => ReadError::Unavailable(error.to_string()),
+    }
+}

@@ -1,0 +1,111 @@
+//! Reading partitions that a consumer group assigned.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdkafka::consumer::{CommitMode, Consumer as _};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use suikang_schemas::Topic;
+use tokio::time::Instant;
+
+use super::consumer::{Item, Polling};
+use super::{PATIENCE, unreadable};
+use crate::config::LogConfig;
+use crate::log::{GroupEvent, GroupReader, NextOffsets, ReadError};
+
+pub(super) struct KafkaGroupReader {
+    polling: Polling,
+    name: String,
+    /// What came behind a run of records and is told next.
+    held: Option<Item>,
+}
+
+impl KafkaGroupReader {
+    pub(super) fn join(client: &ClientConfig, config: &LogConfig, group: &str, topic: Topic) -> Result<Self, ReadError> {
+        let name = config.physical_name(topic);
+        let group = format!("{}{group}", config.topic_prefix);
+        let polling = Polling::start(client, topic, &name, Some(&group), NextOffsets::new())?;
+        Ok(Self { polling, name, held: None })
+    }
+}
+
+#[async_trait]
+impl GroupReader for KafkaGroupReader {
+    async fn next(&mut self, max_records: usize, wait: Duration) -> Result<GroupEvent, ReadError> {
+        let deadline = Instant::now() + wait;
+        let mut item = match self.held.take() {
+            Some(item) => item,
+            None => match tokio::time::timeout_at(deadline, self.polling.items.recv()).await {
+                Err(_) => return Ok(GroupEvent::Records(Vec::new())),
+                Ok(Some(item)) => item,
+                Ok(None) => return Err(ReadError::Fatal("the reading thread has ended".to_owned())),
+            },
+        };
+        let mut records = Vec::new();
+        loop {
+            match item {
+                Item::Record(record) => records.push(record),
+                other if !records.is_empty() => {
+                    self.held = Some(other);
+                    return Ok(GroupEvent::Records(records));
+                }
+                Item::Gained(kafka_partitions) => return Ok(GroupEvent::Gained(kafka_partitions)),
+                Item::Lost(kafka_partitions) => return Ok(GroupEvent::Lost(kafka_partitions)),
+                Item::Failed(error) => return Err(error),
+            }
+            if records.len() >= max_records {
+                return Ok(GroupEvent::Records(records));
+            }
+            match self.polling.items.try_recv() {
+                Ok(next) => item = next,
+                Err(_) => return Ok(GroupEvent::Records(records)),
+            }
+        }
+    }
+
+    fn start_at(&mut self, kafka_partition: i32, next_offset: i64) -> Result<(), ReadError> {
+        self.polling.start_at(kafka_partition, next_offset)
+    }
+
+    async fn committed(&mut self, kafka_partitions: &[i32]) -> Result<NextOffsets, ReadError> {
+        let mut list = TopicPartitionList::new();
+        for kafka_partition in kafka_partitions {
+            list.add_partition(&self.name, *kafka_partition);
+        }
+        let consumer = Arc::clone(&self.polling.consumer);
+        let stored = tokio::task::spawn_blocking(move || consumer.committed_offsets(list, PATIENCE)).await;
+        let stored = stored.map_err(|_| ReadError::Fatal("a thread broke".to_owned()))?.map_err(|error| unreadable(&error))?;
+        let next_offset = |offset| match offset {
+            Offset::Offset(next_offset) => Some(next_offset),
+            _ => None,
+        };
+        Ok(stored.elements().iter().filter_map(|e| Some((e.partition(), next_offset(e.offset())?))).collect())
+    }
+
+    async fn commit(&mut self, next_offsets: &NextOffsets) -> Result<(), ReadError> {
+        use RDKafkaErrorCode::{FencedInstanceId, IllegalGeneration, RebalanceInProgress, UnknownMemberId};
+        let mut list = TopicPartitionList::new();
+        for (&kafka_partition, &next_offset) in next_offsets {
+            list.add_partition_offset(&self.name, kafka_partition, Offset::Offset(next_offset))
+                .map_err(|error| unreadable(&error))?;
+        }
+        let consumer = Arc::clone(&self.polling.consumer);
+        let committed = tokio::task::spawn_blocking(move || consumer.commit(&list, CommitMode::Sync)).await;
+        match committed.map_err(|_| ReadError::Fatal("a thread broke".to_owned()))? {
+            Ok(()) => Ok(()),
+            // The partitions are another's by now, and so is the offset: whoever has them does the work again, to the same end.
+            Err(error)
+                if matches!(
+                    error.rdkafka_error_code(),
+                    Some(FencedInstanceId | IllegalGeneration | RebalanceInProgress | UnknownMemberId)
+                ) =>
+            {
+                tracing::debug!(%error, "offsets were not stored: the group has moved on");
+                Ok(())
+            }
+            Err(error) => Err(unreadable(&error)),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Appending to Kafka.
+
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use rdkafka::ClientConfig;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _};
+use suikang_schemas::Topic;
+
+use crate::config::LogConfig;
+use crate::log::{AppendError, NewRecord, Position};
+use crate::partitioner::partition_of;
+
+/// How long a caller waits before it looks again for room in the producer's queue.
+const ROOM: Duration = Duration::from_millis(2);
+
+/// Properties of the producer; those a deployment passes through come after and win, but for the two that the promise rests on.
+const DEFAULTS: [(&str, &str); 5] = [
+    ("linger.ms", "5"),
+    ("message.timeout.ms", "8000"),
+    // The bound on memory: a caller waits for room.
+    ("queue.buffering.max.kbytes", "65536"),
+    ("queue.buffering.max.messages", "100000"),
+    ("socket.nagle.disable", "true"),
+];
+const PROMISE: [(&str, &str); 2] = [("enable.idempotence", "true"), ("acks", "all")];
+
+pub(super) struct Producer {
+    client: ClientConfig,
+    topics: Vec<(Topic, String, i32)>,
+    producer: RwLock<FutureProducer>,
+}
+
+impl Producer {
+    pub(super) fn new(client: &ClientConfig, config: &LogConfig) -> KafkaResult<Self> {
+        let mut client = client.clone();
+        for (property, value) in DEFAULTS {
+            if client.get(property).is_none() {
+                client.set(property, value);
+            }
+        }
+        for (property, value) in PROMISE {
+            client.set(property, value);
+        }
+        let topics =
+            Topic::ALL.iter().map(|&topic| (topic, config.physical_name(topic), config.partitions_of(topic))).collect();
+        let producer = RwLock::new(client.create()?);
+        Ok(Self { client, topics, producer })
+    }
+
+    pub(super) async fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Result<Vec<Position>, AppendError> {
+        let producer = self.producer.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let (_, name, partitions) =
+            self.topics.iter().find(|(known, ..)| *known == topic).expect("every topic has a name");
+        let mut deliveries = Vec::with_capacity(records.len());
+        for record in &records {
+            match enqueue(&producer, name, *partitions, record).await {
+                Ok(delivery) => deliveries.push(delivery),
+                Err(error) => return Err(self.refusal(&producer, &error)),
+            }
+        }
+        try_join_all(deliveries.into_iter().map(|delivery| async {
+            match delivery.await {
+                Ok(Ok(delivered)) => {
+                    Ok(Position { kafka_partition: delivered.partition, offset: delivered.offset })
+                }
+                Ok(Err((error, _))) => Err(self.refusal(&producer, &error)),
+                Err(_) => Err(AppendError::Unavailable("the producer was replaced".to_owned())),
+            }
+        }))
+        .await
+    }
+
+    fn refusal(&self, producer: &FutureProducer, error: &KafkaError) -> AppendError {
+        use RDKafkaErrorCode::{
+            Authentication, ClusterAuthorizationFailed, MessageSizeTooLarge, SaslAuthenticationFailed,
+            TopicAuthorizationFailed, UnknownTopic, UnknownTopicOrPartition,
+        };
+        if producer.client().fatal_error().is_some() {
+            self.replace();
+        }
+        match error.rdkafka_error_code() {
+            Some(MessageSizeTooLarge) => AppendError::TooLarge,
+            Some(
+                Authentication | ClusterAuthorizationFailed | SaslAuthenticationFailed | TopicAuthorizationFailed
+                | UnknownTopic | UnknownTopicOrPartition,
+            ) => AppendError::Fatal(error.to_string()),
+            _ => AppendError::Unavailable(error.to_string()),
+        }
+    }
+
+    /// An idempotent producer that lost track of its sequence refuses everything for ever after; a new one starts another sequence. What the
+    /// old one had in hand was not acknowledged, so its callers send again.
+    fn replace(&self) {
+        let mut producer = self.producer.write().unwrap_or_else(PoisonError::into_inner);
+        if producer.client().fatal_error().is_some() {
+            match self.client.create() {
+                Ok(fresh) => *producer = fresh,
+                Err(error) => tracing::error!(%error, "the producer broke and cannot be replaced"),
+            }
+        }
+    }
+}
+
+/// Puts a record into the producer's queue, and waits while that is full.
+async fn enqueue(
+    producer: &FutureProducer,
+    name: &str,
+    partitions: i32,
+    record: &NewRecord,
+) -> KafkaResult<DeliveryFuture> {
+    loop {
+        let message = FutureRecord::to(name)
+            .partition(partition_of(&record.record_key, partitions))
+            .key(&record.record_key)
+            .payload(&record.payload);
+        match producer.send_result(message) {
+            Ok(delivery) => return Ok(delivery),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => tokio::time::sleep(ROOM).await,
+            Err((error, _)) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! A real broker for tests: started on a free port, restarted, killed, and ended with the process that started it.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio::sync::OnceCell;
+
+use crate::config::{Access, LogConfig, open};
+
+/// How long a broker may take to be reachable.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running broker.
+#[derive(Debug)]
+pub struct Broker {
+    port: u16,
+    folder: tempfile::TempDir,
+    script: PathBuf,
+    child: Option<Child>,
+}
+
+impl Broker {
+    /// Starts one, and waits until it answers.
+    ///
+    /// # Panics
+    /// If it doesn't: without a broker a test has failed.
+    pub async fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kafka/broker.sh");
+        let mut broker = Self { port, folder, script, child: None };
+        broker.resume().await;
+        broker
+    }
+
+    /// One for all tests of this process.
+    pub async fn shared() -> &'static Self {
+        static SHARED: OnceCell<Broker> = OnceCell::const_new();
+        SHARED.get_or_init(Self::start).await
+    }
+
+    /// The log's URL.
+    pub fn url(&self) -> String {
+        format!("kafka://127.0.0.1:{}", self.port)
+    }
+
+    /// A configuration whose topics nobody else has.
+    pub fn config(&self) -> LogConfig {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let topic_prefix = format!("t{}-{}.", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        LogConfig { url: self.url(), topic_prefix, partitions: 4, ..LogConfig::default() }
+    }
+
+    /// The Java process, to be stopped and continued by signals.
+    pub fn pid(&self) -> u32 {
+        let pid = std::fs::read_to_string(self.folder.path().join("pid")).expect("the script writes it");
+        pid.trim().parse().expect("a process id")
+    }
+
+    /// SIGKILL. Its data stays.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("the broker runs");
+        drop(child.stdin.take());
+        child.wait().expect("the script ends with its input");
+    }
+
+    /// Starts again on the same port with the data that is there.
+    pub async fn resume(&mut self) {
+        let child = Command::new(&self.script)
+            .args(["--stdin", "--port", &self.port.to_string(), "--data"])
+            .arg(self.folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("kafka/broker.sh runs");
+        self.child = Some(child);
+        let config = LogConfig { topic_prefix: "probe.".to_owned(), partitions: 1, ..self.config() };
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(error) = open(&config, Access::Write).await {
+            let ended = self.child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)));
+            assert!(!ended && Instant::now() < deadline, "no broker: {error}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("broker.log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if self.child.is_some() {
+            self.kill();
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Views: every record folded once, whatever happens to the process; rebuilt when they must be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, Transaction};
+use suikang_schemas::Topic;
+use suikang_stream::testing::Broker;
+use suikang_stream::{Fold, FoldError, Log, LogConfig, Record, View};
+use tokio_util::sync::CancellationToken;
+
+use super::{numbered, record, write};
+
+/// Counts records and adds up their numbers: a record that is folded twice, or never, shows.
+struct Sum {
+    version: u32,
+}
+
+impl Fold for Sum {
+    fn name(&self) -> &'static str {
+        "sum"
+    }
+    fn version(&self) -> u32 {
+        self.version
+    }
+    fn topics(&self) -> Vec<Topic> {
+        vec![Topic::Scans, Topic::Codes]
+    }
+    fn create(&self, connection: &Connection) -> rusqlite::Result<()> {
+        connection.execute_batch("CREATE TABLE sum (records INTEGER, total INTEGER); INSERT INTO sum VALUES (0, 0)")
+    }
+    fn apply(&mut self, transaction: &Transaction<'_>, record: &Record) -> Result<(), FoldError> {
+        let number = record.payload.get(4..8).ok_or(FoldError::Poison("no number"))?;
+        let number = u32::from_be_bytes(number.try_into().unwrap());
+        transaction.execute("UPDATE sum SET records = records + 1, total = total + ?1", [number])?;
+        Ok(())
+    }
+}
+
+fn sum(view: &View) -> (i64, i64) {
+    view.read(|connection| connection.query_row("SELECT records, total FROM sum", [], |row| Ok((row.get(0)?, row.get(1)?)))).unwrap()
+}
+
+/// Follows until the view has everything, or for `at_most`, and stops as a process does.
+async fn follow(view: &View, log: &Arc<dyn Log>, at_most: Duration) {
+    let stop = CancellationToken::new();
+    let running = tokio::spawn({
+        let (view, stop) = (view.clone(), stop.clone());
+        async move { view.run(stop).await }
+    });
+    let all = async {
+        for topic in [Topic::Scans, Topic::Codes] {
+            for (kafka_partition, extent) in log.extents(topic).await.unwrap() {
+                assert!(view.wait_for(topic, kafka_partition, extent.next, super::PATIENCE).await);
+            }
+        }
+    };
+    let _ = tokio::time::timeout(at_most, all).await;
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}
+
+async fn folds_every_record_once(config: LogConfig) {
+    let log = write(&config).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut expected = (0, 0);
+    for round in 0..6u64 {
+        for topic in [Topic::Scans, Topic::Codes] {
+            log.append(topic, numbered(700, 11)).await.unwrap();
+            expected = (expected.0 + 700, expected.1 + 699 * 350);
+        }
+        // Opened anew each time, and stopped somewhere on the way.
+        let view = View::open(folder.path(), Sum { version: 1 }, Arc::clone(&log)).unwrap();
+        follow(&view, &log, Duration::from_millis(30 * round)).await;
+    }
+    let view = View::open(folder.path(), Sum { version: 1 }, Arc::clone(&log)).unwrap();
+    follow(&view, &log, super::PATIENCE).await;
+    assert_eq!(sum(&view), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folds_every_record_once_on_kafka() {
+    folds_every_record_once(Broker::shared().await.config()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folds_every_record_once_on_file() {
+    folds_every_record_once(file(&tempfile::tempdir().unwrap())).await;
+}
+
+fn file(folder: &tempfile::TempDir) -> LogConfig {
+    let url = format!("file:{}", folder.path().join("log.db").display());
+    LogConfig { url, partitions: 4, ..LogConfig::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_version_or_a_broken_file_is_rebuilt() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write(&file(&folder)).await;
+    log.append(Topic::Scans, numbered(100, 3)).await.unwrap();
+    let state = folder.path().join("state");
+    let view = View::open(&state, Sum { version: 1 }, Arc::clone(&log)).unwrap();
+    follow(&view, &log, super::PATIENCE).await;
+    assert_eq!(sum(&view).0, 100);
+    drop(view);
+
+    let view = View::open(&state, Sum { version: 2 }, Arc::clone(&log)).unwrap();
+    assert_eq!(sum(&view).0, 0, "another version starts from nothing");
+    follow(&view, &log, super::PATIENCE).await;
+    assert_eq!(sum(&view).0, 100);
+    drop(view);
+
+    std::fs::write(state.join("sum.db"), b"not a database, but long enough to look like something").unwrap();
+    let view = View::open(&state, Sum { version: 2 }, Arc::clone(&log)).unwrap();
+    follow(&view, &log, super::PATIENCE).await;
+    assert_eq!(sum(&view).0, 100);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poison_record_is_passed_over_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write(&file(&folder)).await;
+    log.append(Topic::Codes, vec![record("k", "abc")]).await.unwrap();
+    log.append(Topic::Codes, numbered(3, 1)).await.unwrap();
+    let view = View::open(&folder.path().join("state"), Sum { version: 1 }, Arc::clone(&log)).unwrap();
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    view.on_poison(Arc::new({
+        let told = Arc::clone(&told);
+        move |record, reason| told.lock().unwrap().push((record.offset, reason))
+    }));
+    follow(&view, &log, super::PATIENCE).await;
+    assert_eq!(sum(&view).0, 3);
+    assert_eq!(*told.lock().unwrap(), [(0, "no number")]);
+}
