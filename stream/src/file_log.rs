@@ -25,14 +25,15 @@ use suikang_schemas::Topic;
 use tokio::sync::watch;
 
 use crate::config::{Access, LogConfig, OpenError};
-use crate::log::{
-    AppendError, Extent, GroupReader, Log, NewRecord, NextOffsets, Position, ReadError, Reader,
-};
+use crate::log::{AppendError, Extent, GroupReader, Log, NewRecord, NextOffsets, Position, ReadError, Reader};
 use crate::metrics;
 use crate::topics::{TopicDescription, TopicsError};
 
 /// How long SQLite waits for another connection's lock.
 const BUSY: Duration = Duration::from_secs(10);
+
+/// How long a former writer may take to finish.
+const LAST_COMMIT: Duration = Duration::from_millis(500);
 
 /// A log in a SQLite file.
 pub(crate) struct FileLog {
@@ -77,10 +78,15 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     }
     let beside = path.with_extension("lock");
     let file = File::create(&beside).map_err(|error| OpenError::file(&beside, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::AnotherWriter(path.to_owned())),
-        Err(TryLockError::Error(error)) => Err(OpenError::file(&beside, &error)),
+    // A former writer of this process may be finishing its last commit.
+    let deadline = Instant::now() + LAST_COMMIT;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
+            Err(TryLockError::WouldBlock) => return Err(OpenError::AnotherWriter(path.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(OpenError::file(&beside, &error)),
+        }
     }
 }
 
@@ -119,7 +125,8 @@ fn create(connection: &Connection, config: &LogConfig) -> rusqlite::Result<()> {
             (topic.short_name(), config.retention_ms_of(topic)),
         )?;
         for kafka_partition in (0..config.partitions_of(topic)).filter(|_| new > 0) {
-            connection.execute("INSERT INTO partitions VALUES (?1, ?2, 0, 0)", (topic.short_name(), kafka_partition))?;
+            connection
+                .execute("INSERT INTO partitions VALUES (?1, ?2, 0, 0)", (topic.short_name(), kafka_partition))?;
         }
     }
     Ok(())
@@ -203,9 +210,11 @@ impl Log for FileLog {
         let connection = self.connect()?;
         blocking(move || {
             let (partitions, retention_ms) = connection
-                .query_row("SELECT partitions, retention_ms FROM topics WHERE topic = ?1", [topic.short_name()], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })
+                .query_row(
+                    "SELECT partitions, retention_ms FROM topics WHERE topic = ?1",
+                    [topic.short_name()],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )
                 .optional()
                 .map_err(unreadable)?
                 .ok_or_else(|| ReadError::Fatal(format!("no topic {topic} in the file")))?;

@@ -137,13 +137,18 @@ fn check_within(topic: Topic, from: &NextOffsets, extents: &BTreeMap<i32, Extent
 /// What time may mend, and what it won't.
 fn unreadable(error: &KafkaError) -> ReadError {
     use RDKafkaErrorCode::{
-        Authentication, ClusterAuthorizationFailed, GroupAuthorizationFailed, SaslAuthenticationFailed, TopicAuthorizationFailed,
-        UnknownTopic, UnknownTopicOrPartition,
+        Authentication, ClusterAuthorizationFailed, GroupAuthorizationFailed, SaslAuthenticationFailed,
+        TopicAuthorizationFailed, UnknownTopic, UnknownTopicOrPartition,
     };
     match error.rdkafka_error_code() {
         Some(
-            Authentication | ClusterAuthorizationFailed | GroupAuthorizationFailed | SaslAuthenticationFailed
-            | TopicAuthorizationFailed | UnknownTopic | UnknownTopicOrPartition,
+            Authentication
+            | ClusterAuthorizationFailed
+            | GroupAuthorizationFailed
+            | SaslAuthenticationFailed
+            | TopicAuthorizationFailed
+            | UnknownTopic
+            | UnknownTopicOrPartition,
         ) => ReadError::Fatal(error.to_string()),
         _ => ReadError::Unavailable(error.to_string()),
     }

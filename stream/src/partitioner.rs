@@ -33,7 +33,8 @@ mod tests {
     #[test]
     fn hashes_are_those_of_kafka() {
         // From UtilsTest.testMurmur2 of Apache Kafka.
-        for (text, hash) in [("21", -973_932_308), ("foobar", -790_332_482), ("a-little-bit-long-string", -985_981_536)] {
+        for (text, hash) in [("21", -973_932_308), ("foobar", -790_332_482), ("a-little-bit-long-string", -985_981_536)]
+        {
             assert_eq!(murmur2(text.as_bytes()).cast_signed(), hash, "{text}");
         }
     }

@@ -27,7 +27,8 @@ impl Broker {
     /// # Panics
     /// If it doesn't: without a broker a test has failed.
     pub async fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
+        let port =
+            TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kafka/broker.sh");
         let mut broker = Self { port, folder, script, child: None };

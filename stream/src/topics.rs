@@ -31,7 +31,9 @@ pub struct TopicDescription {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum TopicsError {
     /// The number of partitions is fixed when a topic is created: another number would break the order per key.
-    #[error("topic {topic} has {there} partitions, not {asked}: the number is fixed when a topic is created; configure log.partitions = {there}")]
+    #[error(
+        "topic {topic} has {there} partitions, not {asked}: the number is fixed when a topic is created; configure log.partitions = {there}"
+    )]
     Partitions {
         /// Which.
         topic: Topic,

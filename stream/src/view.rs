@@ -191,7 +191,11 @@ impl View {
         ended
     }
 
-    async fn follow(&self, state: &mut (Box<dyn Fold>, Connection), shutdown: &CancellationToken) -> Result<(), ViewError> {
+    async fn follow(
+        &self,
+        state: &mut (Box<dyn Fold>, Connection),
+        shutdown: &CancellationToken,
+    ) -> Result<(), ViewError> {
         let name = self.shared.name;
         let failed = |error: ReadError| match error {
             ReadError::BeforeStart { .. } => ViewError::Behind { path: self.shared.path.clone(), error },
@@ -248,7 +252,8 @@ impl View {
         tokio::task::block_in_place(|| {
             let transaction = connection.transaction().map_err(failed)?;
             for record in records {
-                let next_offset = next_offsets.entry(record.topic).or_default().entry(record.kafka_partition).or_default();
+                let next_offset =
+                    next_offsets.entry(record.topic).or_default().entry(record.kafka_partition).or_default();
                 if record.offset < *next_offset {
                     continue;
                 }
@@ -286,7 +291,9 @@ impl View {
             let next_offsets = progress.next_offsets.get(&topic);
             lag += extents
                 .iter()
-                .map(|(kafka_partition, extent)| extent.next - next_offsets.and_then(|next| next.get(kafka_partition)).copied().unwrap_or(0))
+                .map(|(kafka_partition, extent)| {
+                    extent.next - next_offsets.and_then(|next| next.get(kafka_partition)).copied().unwrap_or(0)
+                })
                 .sum::<i64>();
         }
         metrics::view_lag(self.shared.name, lag);
@@ -339,7 +346,11 @@ impl View {
     pub async fn wait_for(&self, topic: Topic, kafka_partition: i32, next_offset: i64, patience: Duration) -> bool {
         let mut progress = self.shared.progress.subscribe();
         let there = |progress: &Progress| {
-            progress.next_offsets.get(&topic).and_then(|next| next.get(&kafka_partition)).is_some_and(|&next| next >= next_offset)
+            progress
+                .next_offsets
+                .get(&topic)
+                .and_then(|next| next.get(&kafka_partition))
+                .is_some_and(|&next| next >= next_offset)
         };
         tokio::time::timeout(patience, progress.wait_for(there)).await.is_ok_and(|waited| waited.is_ok())
     }

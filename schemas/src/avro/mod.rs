@@ -59,9 +59,8 @@ struct Known {
     schema: Schema,
 }
 
-static KNOWN: LazyLock<HashMap<[u8; 8], Known>> = LazyLock::new(|| {
-    SCHEMAS.iter().map(|&(event, _, text)| (parse(text), event)).map(index).collect()
-});
+static KNOWN: LazyLock<HashMap<[u8; 8], Known>> =
+    LazyLock::new(|| SCHEMAS.iter().map(|&(event, _, text)| (parse(text), event)).map(index).collect());
 
 static WRITTEN: LazyLock<HashMap<&'static str, Schema>> =
     LazyLock::new(|| SCHEMAS.iter().map(|&(event, _, text)| (event, parse(text))).collect());
@@ -87,8 +86,7 @@ pub fn decode<E: Event>(bytes: &[u8]) -> Result<E, DecodeError> {
         return Err(DecodeError::OtherEvent);
     }
     let mut body = &bytes[HEADER_BYTES..];
-    let event =
-        serde_avro_fast::from_datum_reader(&mut body, &known.schema).map_err(|_| DecodeError::Malformed)?;
+    let event = serde_avro_fast::from_datum_reader(&mut body, &known.schema).map_err(|_| DecodeError::Malformed)?;
     if body.is_empty() { Ok(event) } else { Err(DecodeError::Malformed) }
 }
 

@@ -9,8 +9,8 @@ use super::*;
 use crate::audit::AuditEntry;
 use crate::columns;
 use crate::dead_letter::DeadLetter;
-use crate::declaration::*;
 use crate::decide::Verdict;
+use crate::declaration::*;
 use crate::ids::{CodeId, DeclarationId, KeyId, Subject};
 use crate::outcome::*;
 use crate::registry_event::{Value as Choice, *};
@@ -212,8 +212,7 @@ fn every_change_of_the_registry_round_trips() {
         Change::HaltSet(HaltSet { halted: true, reason: "drill".into() }),
     ];
     for change in changes {
-        let event =
-            RegistryEvent { command_id: [1; 16], at_ms: 5, actor: actor.clone(), expected_version: 0, change };
+        let event = RegistryEvent { command_id: [1; 16], at_ms: 5, actor: actor.clone(), expected_version: 0, change };
         assert_eq!(decode::<RegistryEvent>(&encode(&event)).unwrap(), event);
     }
 }
@@ -252,12 +251,10 @@ fn refusal(old: &Value, new: &Value) -> Option<String> {
             None => Some(format!("{old} became {new}")),
         };
     };
-    new_fields.iter().find_map(|field| {
-        match old_fields.iter().find(|candidate| candidate["name"] == field["name"]) {
-            Some(former) => refusal(&former["type"], &field["type"]),
-            None if field.get("default").is_some() => None,
-            None => Some(format!("{} has no default", field["name"])),
-        }
+    new_fields.iter().find_map(|field| match old_fields.iter().find(|candidate| candidate["name"] == field["name"]) {
+        Some(former) => refusal(&former["type"], &field["type"]),
+        None if field.get("default").is_some() => None,
+        None => Some(format!("{} has no default", field["name"])),
     })
 }
 
@@ -313,10 +310,7 @@ fn a_poison_record_leaves_the_others_unharmed() {
     let payloads: [&[u8]; 5] = [&good, b"poison", cut, &foreign, &good];
     let columns = columns::decode::<ScanUpload>(&payloads).unwrap();
     assert_eq!(columns.batch.num_rows(), 2);
-    assert_eq!(
-        columns.poison,
-        [(1, DecodeError::NotAvro), (2, DecodeError::Malformed), (3, DecodeError::OtherEvent)]
-    );
+    assert_eq!(columns.poison, [(1, DecodeError::NotAvro), (2, DecodeError::Malformed), (3, DecodeError::OtherEvent)]);
     assert_eq!(columns::decode::<ScanUpload>(&[]).unwrap().batch.schema(), columns::schema::<ScanUpload>());
 }
 

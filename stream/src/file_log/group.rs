@@ -92,7 +92,8 @@ impl GroupReader for FileGroupReader {
     }
 
     async fn commit(&mut self, next_offsets: &NextOffsets) -> Result<(), ReadError> {
-        let writer = self.writer.as_ref().ok_or_else(|| ReadError::Fatal("the log was opened for reading".to_owned()))?;
+        let writer =
+            self.writer.as_ref().ok_or_else(|| ReadError::Fatal("the log was opened for reading".to_owned()))?;
         writer.commit(&self.group, self.reader.topic(), next_offsets.clone()).await.map_err(|error| match error {
             AppendError::Unavailable(reason) => ReadError::Unavailable(reason),
             other => ReadError::Fatal(other.to_string()),

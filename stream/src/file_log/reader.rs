@@ -94,7 +94,12 @@ impl FileReader {
     }
 }
 
-fn select(connection: &Connection, topic: Topic, from: &NextOffsets, max_records: usize) -> Result<Vec<Record>, ReadError> {
+fn select(
+    connection: &Connection,
+    topic: Topic,
+    from: &NextOffsets,
+    max_records: usize,
+) -> Result<Vec<Record>, ReadError> {
     let mut statement = connection
         .prepare_cached(
             "SELECT offset, record_key, payload, time_ms FROM records

@@ -37,7 +37,9 @@ impl Writer {
             while let Some(first) = queue.blocking_recv() {
                 let mut batch = vec![first];
                 let mut records = 0;
-                while records < BATCH && let Ok(job) = queue.try_recv() {
+                while records < BATCH
+                    && let Ok(job) = queue.try_recv()
+                {
                     if let Job::Append { records: more, .. } = &job {
                         records += more.len();
                     }
@@ -75,10 +77,7 @@ impl Writer {
         self.ask(|done| Job::Expire { topic, now_ms, done }).await
     }
 
-    async fn ask<T>(
-        &self,
-        job: impl FnOnce(oneshot::Sender<Result<T, AppendError>>) -> Job,
-    ) -> Result<T, AppendError> {
+    async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<Result<T, AppendError>>) -> Job) -> Result<T, AppendError> {
         let (done, answer) = oneshot::channel();
         let gone = || AppendError::Fatal("the log's writing thread has ended".to_owned());
         self.jobs.send(job(done)).await.map_err(|_| gone())?;
@@ -145,8 +144,9 @@ fn refusal(error: &rusqlite::Error) -> AppendError {
 
 fn append(connection: &Connection, topic: Topic, records: &[NewRecord]) -> rusqlite::Result<Vec<Position>> {
     let name = topic.short_name();
-    let partitions: i32 =
-        connection.prepare_cached("SELECT partitions FROM topics WHERE topic = ?1")?.query_row([name], |row| row.get(0))?;
+    let partitions: i32 = connection
+        .prepare_cached("SELECT partitions FROM topics WHERE topic = ?1")?
+        .query_row([name], |row| row.get(0))?;
     let mut take = connection.prepare_cached(
         "UPDATE partitions SET next_offset = next_offset + 1 WHERE topic = ?1 AND kafka_partition = ?2 RETURNING next_offset - 1",
     )?;
@@ -163,7 +163,12 @@ fn append(connection: &Connection, topic: Topic, records: &[NewRecord]) -> rusql
         .collect()
 }
 
-fn store_offsets(connection: &Connection, group: &str, topic: Topic, next_offsets: &NextOffsets) -> rusqlite::Result<()> {
+fn store_offsets(
+    connection: &Connection,
+    group: &str,
+    topic: Topic,
+    next_offsets: &NextOffsets,
+) -> rusqlite::Result<()> {
     let mut store = connection.prepare_cached("INSERT OR REPLACE INTO offsets VALUES (?1, ?2, ?3, ?4)")?;
     for (kafka_partition, next_offset) in next_offsets {
         store.execute(params![group, topic.short_name(), kafka_partition, next_offset])?;
@@ -184,8 +189,9 @@ fn expire(connection: &Connection, topic: Topic, now_ms: i64) -> rusqlite::Resul
          AND (SELECT r.time_ms FROM records r WHERE r.topic = p.topic AND r.kafka_partition = p.kafka_partition
               ORDER BY r.offset LIMIT 1) < ?2",
     )?;
-    let starts: Vec<(i32, i64)> =
-        starts.query_map(params![name, now_ms - retention_ms], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    let starts: Vec<(i32, i64)> = starts
+        .query_map(params![name, now_ms - retention_ms], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
     for (kafka_partition, start) in starts {
         connection.execute(
             "UPDATE partitions SET start_offset = ?3 WHERE topic = ?1 AND kafka_partition = ?2",

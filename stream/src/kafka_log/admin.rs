@@ -37,9 +37,9 @@ pub(super) async fn ensure_topics(
         }
         (Access::Write, Some(_)) => {
             create(client, config, &missing, brokers).await?;
-            // The answer to a creation may come before every broker knows of the topic.
+            // The answer to a creation may come before every partition has a leader.
             for _ in 0..100 {
-                if topics_there(asker, config).await?.1.len() == Topic::ALL.len() {
+                if topics_there(asker, config).await?.1.len() == Topic::ALL.len() && have_leaders(asker, config).await {
                     return Ok(());
                 }
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
@@ -61,7 +61,8 @@ async fn topics_there(
             .into_iter()
             .filter_map(|topic| {
                 let name = config.physical_name(topic);
-                let found = metadata.topics().iter().find(|found| found.name() == name && !found.partitions().is_empty())?;
+                let found =
+                    metadata.topics().iter().find(|found| found.name() == name && !found.partitions().is_empty())?;
                 Some((topic, i32::try_from(found.partitions().len()).ok()?))
             })
             .collect();
@@ -71,6 +72,17 @@ async fn topics_there(
     asked
         .map_err(|_| OpenError::Broker("a thread broke".to_owned()))?
         .map_err(|error| OpenError::Broker(format!("{error}; is it running, and is log.url right?")))
+}
+
+async fn have_leaders(asker: &Arc<BaseConsumer>, config: &Arc<LogConfig>) -> bool {
+    let (asker, config) = (Arc::clone(asker), Arc::clone(config));
+    let asked = tokio::task::spawn_blocking(move || {
+        Topic::ALL.into_iter().all(|topic| {
+            let name = config.physical_name(topic);
+            (0..config.partitions_of(topic)).all(|partition| asker.fetch_watermarks(&name, partition, PATIENCE).is_ok())
+        })
+    });
+    asked.await.unwrap_or(false)
 }
 
 async fn create(client: &ClientConfig, config: &LogConfig, topics: &[Topic], brokers: usize) -> Result<(), OpenError> {
@@ -139,7 +151,8 @@ async fn replicas(client: &ClientConfig, name: &str) -> Result<i32, ReadError> {
     let asked = tokio::task::spawn_blocking(move || {
         let asker: BaseConsumer = client.create()?;
         let metadata = asker.fetch_metadata(Some(&name), PATIENCE)?;
-        let replicas = metadata.topics().first().and_then(|topic| topic.partitions().first()).map_or(0, |p| p.replicas().len());
+        let replicas =
+            metadata.topics().first().and_then(|topic| topic.partitions().first()).map_or(0, |p| p.replicas().len());
         Ok::<_, rdkafka::error::KafkaError>(i32::try_from(replicas).unwrap_or(i32::MAX))
     })
     .await;

@@ -23,7 +23,12 @@ pub(super) struct KafkaGroupReader {
 }
 
 impl KafkaGroupReader {
-    pub(super) fn join(client: &ClientConfig, config: &LogConfig, group: &str, topic: Topic) -> Result<Self, ReadError> {
+    pub(super) fn join(
+        client: &ClientConfig,
+        config: &LogConfig,
+        group: &str,
+        topic: Topic,
+    ) -> Result<Self, ReadError> {
         let name = config.physical_name(topic);
         let group = format!("{}{group}", config.topic_prefix);
         let polling = Polling::start(client, topic, &name, Some(&group), NextOffsets::new())?;
@@ -76,7 +81,8 @@ impl GroupReader for KafkaGroupReader {
         }
         let consumer = Arc::clone(&self.polling.consumer);
         let stored = tokio::task::spawn_blocking(move || consumer.committed_offsets(list, PATIENCE)).await;
-        let stored = stored.map_err(|_| ReadError::Fatal("a thread broke".to_owned()))?.map_err(|error| unreadable(&error))?;
+        let stored =
+            stored.map_err(|_| ReadError::Fatal("a thread broke".to_owned()))?.map_err(|error| unreadable(&error))?;
         let next_offset = |offset| match offset {
             Offset::Offset(next_offset) => Some(next_offset),
             _ => None,

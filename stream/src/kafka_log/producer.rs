@@ -63,9 +63,7 @@ impl Producer {
         }
         try_join_all(deliveries.into_iter().map(|delivery| async {
             match delivery.await {
-                Ok(Ok(delivered)) => {
-                    Ok(Position { kafka_partition: delivered.partition, offset: delivered.offset })
-                }
+                Ok(Ok(delivered)) => Ok(Position { kafka_partition: delivered.partition, offset: delivered.offset }),
                 Ok(Err((error, _))) => Err(self.refusal(&producer, &error)),
                 Err(_) => Err(AppendError::Unavailable("the producer was replaced".to_owned())),
             }
@@ -84,8 +82,12 @@ impl Producer {
         match error.rdkafka_error_code() {
             Some(MessageSizeTooLarge) => AppendError::TooLarge,
             Some(
-                Authentication | ClusterAuthorizationFailed | SaslAuthenticationFailed | TopicAuthorizationFailed
-                | UnknownTopic | UnknownTopicOrPartition,
+                Authentication
+                | ClusterAuthorizationFailed
+                | SaslAuthenticationFailed
+                | TopicAuthorizationFailed
+                | UnknownTopic
+                | UnknownTopicOrPartition,
             ) => AppendError::Fatal(error.to_string()),
             _ => AppendError::Unavailable(error.to_string()),
         }

@@ -24,7 +24,9 @@ async fn partitions_move_between_members() {
         event(second.as_mut())
     );
     assert_eq!(told.0, GroupEvent::Lost(vec![0, 1, 2, 3]));
-    let (GroupEvent::Gained(mut all), GroupEvent::Gained(others)) = (told.1, gained) else { panic!("both have a share") };
+    let (GroupEvent::Gained(mut all), GroupEvent::Gained(others)) = (told.1, gained) else {
+        panic!("both have a share")
+    };
     assert_eq!((all.len(), others.len()), (2, 2));
     all.extend(others);
     all.sort_unstable();

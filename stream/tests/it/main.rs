@@ -8,7 +8,7 @@ mod view;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use suikang_stream::{Access, GroupEvent, GroupReader, Log, LogConfig, NewRecord, NextOffsets, Record, Reader, open};
+use suikang_stream::{Access, GroupEvent, GroupReader, Log, LogConfig, NewRecord, NextOffsets, Reader, Record, open};
 
 /// Long enough for a busy machine; a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(30);

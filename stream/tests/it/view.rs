@@ -38,7 +38,10 @@ impl Fold for Sum {
 }
 
 fn sum(view: &View) -> (i64, i64) {
-    view.read(|connection| connection.query_row("SELECT records, total FROM sum", [], |row| Ok((row.get(0)?, row.get(1)?)))).unwrap()
+    view.read(|connection| {
+        connection.query_row("SELECT records, total FROM sum", [], |row| Ok((row.get(0)?, row.get(1)?)))
+    })
+    .unwrap()
 }
 
 /// Follows until the view has everything, or for `at_most`, and stops as a process does.
