@@ -9,6 +9,9 @@ pub mod roles;
 
 // The registry: commands in, a view out.
 pub mod command;
+mod fold;
+mod key_lists;
+mod metrics;
 pub mod people;
 pub mod registry;
 pub mod snapshot;

@@ -70,5 +70,5 @@ impl Person {
 
 /// The view could not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("the view could not be read")]
-pub struct LookupError(#[from] pub(crate) Box<dyn std::error::Error + Send + Sync>);
+#[error("the view could not be read: {0}")]
+pub struct LookupError(#[from] rusqlite::Error);

@@ -4,17 +4,26 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use suikang_schemas::Subject;
+use arc_swap::ArcSwap;
 use suikang_schemas::declaration::Sealed;
 use suikang_schemas::document::IdentityDocument;
-use suikang_stream::Log;
+use suikang_schemas::{Subject, Topic};
+use suikang_stream::{Log, Readiness, View, ViewError};
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::Caller;
+use crate::fold::{self, RegistryFold};
 use crate::people::{Claim, LookupError, Person};
-use crate::seal::{SealError, SealPurpose};
+use crate::seal::{self, SealError, SealPurpose, seal_day_at};
 use crate::secrets::NodeSecrets;
 use crate::snapshot::Snapshot;
+use crate::tokens::{AuthenticateError, TokenCache};
+
+/// The registry topic has one partition and therefore one order.
+pub(crate) const REGISTRY_PARTITION: i32 = 0;
+
+/// A node that knows less than this much of the present isn't ready.
+const OLDEST: Duration = Duration::from_secs(60);
 
 /// The registry as this node knows it. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -23,47 +32,55 @@ pub struct Registry {
 }
 
 struct Inner {
+    log: Arc<dyn Log>,
+    view: View,
+    snapshot: Arc<ArcSwap<Snapshot>>,
     secrets: NodeSecrets,
+    tokens: TokenCache,
 }
 
-/// The registry did not open.
+/// The view did not open.
 #[derive(Debug, thiserror::Error)]
-#[error("the registry's view did not open: {0}")]
-pub struct OpenError(pub(crate) Box<dyn std::error::Error + Send + Sync>);
+#[error(transparent)]
+pub struct OpenError(#[from] ViewError);
 
 /// Following the topic ended, and not because it was asked to.
 #[derive(Debug, thiserror::Error)]
-#[error("the registry's view stopped: {0}")]
-pub struct RunError(pub(crate) Box<dyn std::error::Error + Send + Sync>);
+#[error(transparent)]
+pub struct RunError(#[from] ViewError);
 
 impl Registry {
     /// Opens the view in `state_dir`; it answers from what it last knew and moves once [`Registry::run`] does.
     pub async fn open(log: Arc<dyn Log>, state_dir: &Path, secrets: NodeSecrets) -> Result<Registry, OpenError> {
-        let _ = (log, state_dir);
-        Ok(Registry { inner: Arc::new(Inner { secrets }) })
+        let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
+        let fold = RegistryFold::new(*secrets.root_public_key(), Arc::clone(&snapshot));
+        let view = View::open(state_dir, fold, Arc::clone(&log))?;
+        Ok(Registry { inner: Arc::new(Inner { log, view, snapshot, secrets, tokens: TokenCache::default() }) })
     }
 
     /// Follows the topic until `shutdown`.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), RunError> {
-        shutdown.cancelled().await;
-        Ok(())
+        Ok(self.inner.view.run(shutdown).await?)
     }
 
-    /// Everything but people, as of one offset; a pointer, no copy.
+    /// Everything but people, as of one offset; a pointer, no copy. Read [`Registry::next_offset`] after it, not before.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        todo!()
+        self.inner.snapshot.load_full()
     }
 
     /// What is known of a person.
     pub async fn person(&self, subject: &Subject) -> Result<Option<Person>, LookupError> {
-        let _ = subject;
-        todo!()
+        Ok(self.inner.view.read(|connection| fold::people::person(connection, subject))?)
     }
 
     /// Whom a claim leads to.
     pub async fn subject_of(&self, claim: &Claim) -> Result<Option<Subject>, LookupError> {
-        let _ = claim;
-        todo!()
+        Ok(self.inner.view.read(|connection| fold::people::subject_of(connection, &claim.0))?)
+    }
+
+    /// How many people there are.
+    pub async fn people(&self) -> Result<i64, LookupError> {
+        Ok(self.inner.view.read(fold::people::count)?)
     }
 
     /// The claim that a document makes.
@@ -76,36 +93,55 @@ impl Registry {
         &self.inner.secrets
     }
 
-    /// The first offset of the registry topic that the view does not yet reflect.
-    pub fn next_offset(&self) -> i64 {
-        todo!()
-    }
-
-    /// How long ago the view was last known to be at the log's end; nothing if it never was.
-    pub fn age(&self) -> Option<Duration> {
-        todo!()
-    }
-
-    /// Waits until the view reflects everything before `next_offset`; false if it didn't in time.
-    pub async fn wait_for(&self, next_offset: i64, timeout: Duration) -> bool {
-        let _ = (next_offset, timeout);
-        todo!()
-    }
-
     /// Seals to today's key.
     pub fn seal(&self, now_ms: i64, purpose: SealPurpose, plaintext: &[u8]) -> Result<Sealed, SealError> {
-        let _ = (now_ms, purpose, plaintext);
-        todo!()
+        let seal_day = seal_day_at(now_ms);
+        let public_key = self.inner.snapshot.load().seal_key(seal_day).ok_or(SealError::NoKey(seal_day))?;
+        seal::seal(&public_key, seal_day, purpose, plaintext)
     }
 
     /// Verifies a session token against the key list in force.
     pub fn authenticate(&self, token: &str, now_ms: i64) -> Result<Caller, AuthenticateError> {
-        let _ = (token, now_ms);
-        todo!()
+        self.inner.tokens.authenticate(&self.inner.snapshot.load(), token, now_ms)
+    }
+
+    /// The first offset of the registry topic that the view does not yet reflect: whoever waits for it sees what was read before.
+    pub fn next_offset(&self) -> i64 {
+        self.inner.view.next_offset(Topic::Registry, REGISTRY_PARTITION)
+    }
+
+    /// How long ago the view was last known to be at the log's end; nothing if it never was.
+    pub fn age(&self) -> Option<Duration> {
+        self.inner.view.age()
+    }
+
+    /// Waits until the view reflects everything before `next_offset`; false if it didn't in time.
+    pub async fn wait_for(&self, next_offset: i64, timeout: Duration) -> bool {
+        self.inner.view.wait_for(Topic::Registry, REGISTRY_PARTITION, next_offset, timeout).await
+    }
+
+    /// Whether this node knows the registry well enough to answer.
+    pub fn readiness(&self) -> Vec<Readiness> {
+        vec![readiness_of("registry", &self.inner.view)]
+    }
+
+    pub(crate) fn log(&self) -> &dyn Log {
+        self.inner.log.as_ref()
+    }
+
+    pub(crate) fn view(&self) -> &View {
+        &self.inner.view
     }
 }
 
-/// The token counts for nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a valid token")]
-pub struct AuthenticateError;
+/// A view is ready once it was at the log's end, and as long as that was a short while ago.
+pub(crate) fn readiness_of(name: &'static str, view: &View) -> Readiness {
+    match view.age() {
+        None => Readiness::not_ready(name, format!("catching up: {} records to go", view.lag())),
+        Some(age) if age > OLDEST => Readiness::not_ready(
+            name,
+            format!("last at the log's end {} s ago; is the log reachable?", age.as_secs()),
+        ),
+        Some(age) => Readiness::ready(name, format!("at the log's end {} s ago", age.as_secs())),
+    }
+}

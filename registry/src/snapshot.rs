@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 
 use suikang_schemas::area::Level;
 
-use suikang_schemas::registry_event::{AreaRuleSet, HaltSet, OrderSet, PlaceSet, PolicySet, ValueSetSet};
+use suikang_schemas::registry_event::{AreaRuleSet, Change, HaltSet, OrderSet, PlaceSet, PolicySet, ValueSetSet};
 use suikang_schemas::{AreaCode, KeyId};
+
+use crate::key_lists;
 
 /// Everything but people, as of one offset.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    pub(crate) next_offset: i64,
     pub(crate) value_sets: BTreeMap<String, ValueSetSet>,
     pub(crate) policies: BTreeMap<i32, PolicySet>,
     pub(crate) order: Option<OrderSet>,
@@ -34,9 +35,20 @@ pub struct PublishedKeyList {
 }
 
 impl Snapshot {
-    /// The first offset of the registry topic that this does not yet reflect.
-    pub fn next_offset(&self) -> i64 {
-        self.next_offset
+    /// Takes a change that is in force.
+    pub(crate) fn put(&mut self, change: Change) {
+        match change {
+            Change::ValueSetSet(set) => drop(self.value_sets.insert(set.name.clone(), set)),
+            Change::PolicySet(policy) => drop(self.policies.insert(policy.version, policy)),
+            Change::OrderSet(order) => self.order = Some(order),
+            Change::AreaRuleSet(rule) => drop(self.area_rules.insert(rule.area.clone(), rule)),
+            Change::KeyListPublished(published) => self.key_list = key_lists::read(published),
+            Change::SealKeySet(seal_key) => drop(self.seal_keys.insert(seal_key.seal_day, seal_key.public_key)),
+            Change::HaltSet(halt) => self.halt = Some(halt),
+            Change::PlaceSet(place) => drop(self.places.insert(place.area.clone(), place)),
+            // People are too many for memory; the view has them.
+            Change::PersonSet(_) | Change::ClaimErased(_) => {}
+        }
     }
 
     /// The choices of a field of the form.

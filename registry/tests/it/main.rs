@@ -1,0 +1,7 @@
+//! The registry and its neighbours on a real log.
+
+mod codes;
+mod commands;
+mod nodes;
+mod people;
+mod seed;
