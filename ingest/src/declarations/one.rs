@@ -1,0 +1,67 @@
+//! `POST /v1/declarations`: one form, answered 202 once it is on the log, or 201 with its outcome if the client waits for it.
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use suikang_registry::http::{Bearer, Problem, json};
+use suikang_registry::{Action, Caller};
+
+use super::accept::{Submission, accept};
+use super::accepted::Accepted;
+use super::form::{self, Reading, TypedForm};
+use super::identity::{self, IdempotencyKey, RequestId};
+use super::in_force::InForce;
+use super::{people, wait};
+use crate::doors::Doors;
+use crate::limits::Door;
+use crate::{body, clock, metrics};
+
+pub(crate) async fn post(
+    State(doors): State<Doors>,
+    Bearer(caller): Bearer,
+    request: Request,
+) -> Result<Response, Problem> {
+    let admission = doors.limits.admit(Door::Declarations)?;
+    require_declarer(&caller)?;
+    let clients_key = IdempotencyKey::from_headers(request.headers(), doors.now_ms())?;
+    let patience = wait::asked(request.headers(), &doors.settings);
+    let bytes = body::json(request, doors.settings.declaration_bytes, doors.body_timeout()).await?;
+    let answer = match clients_key {
+        Some(key) => {
+            let request_id = RequestId::new(&caller, key, &identity::digest(&bytes));
+            let work = { let doors = doors.clone(); move || declare(doors, caller, key, true, bytes) };
+            doors.flights.once(request_id, work).await
+        }
+        None => declare(doors.clone(), caller, IdempotencyKey::new(doors.now_ms()), false, bytes).await,
+    };
+    metrics::declaration_answered(&answer);
+    let accepted = answer?;
+    drop(admission);
+    wait::answer(&doors, &accepted, patience).await
+}
+
+/// Whoever may declare at all; where is told by the form.
+pub(super) fn require_declarer(caller: &Caller) -> Result<(), Problem> {
+    let may = caller.may_somewhere(Action::Declare) || caller.may_somewhere(Action::DeclareForOthers);
+    if may { Ok(()) } else { Err(Problem::forbidden()) }
+}
+
+async fn declare(
+    doors: Doors,
+    caller: Caller,
+    key: IdempotencyKey,
+    key_is_clients: bool,
+    bytes: Bytes,
+) -> Result<Accepted, Problem> {
+    let typed: TypedForm = json::parse(&bytes)?;
+    doors.require_fresh_registry()?;
+    let now_ms = doors.now_ms();
+    let registry = doors.registry().snapshot();
+    let reading =
+        Reading { registry: &registry, today: clock::local_date(now_ms), by_staff: people::is_staff(&caller) };
+    let form = form::read(typed, reading).map_err(|errors| Problem::invalid("invalid_declaration", errors))?;
+    let in_force = InForce::at(&registry, now_ms)?;
+    let submission = Submission { form, key, key_is_clients, body: identity::digest(&bytes) };
+    let mut answers = accept(&doors, &caller, &[submission], &in_force).await;
+    answers.pop().unwrap_or_else(|| Err(Problem::internal()))
+}
