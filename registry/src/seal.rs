@@ -64,6 +64,13 @@ pub fn generate() -> (SealPrivateKey, [u8; 32]) {
     (SealPrivateKey(private.to_bytes().into()), public.to_bytes().into())
 }
 
+/// The public half of a private key.
+pub(crate) fn public_key_of(private_key: &SealPrivateKey) -> [u8; 32] {
+    let private_key = <Kem as hpke::Kem>::PrivateKey::from_bytes(&private_key.0)
+        .expect("any 32 bytes are an X25519 private key");
+    Kem::sk_to_pk(&private_key).to_bytes().into()
+}
+
 /// Seals to a day's public key.
 pub fn seal(
     public_key: &[u8; 32],
@@ -157,6 +164,12 @@ mod tests {
         }
         let short = Sealed { seal_day: 18_320, bytes: sealed.bytes[..31].to_vec() };
         assert_eq!(open(&private_key, PURPOSE, &short), Err(OpenSealError));
+    }
+
+    #[test]
+    fn the_public_half_follows_from_the_private() {
+        let (private_key, public_key) = generate();
+        assert_eq!(public_key_of(&private_key), public_key);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use ed25519_dalek::SigningKey;
+use sha2::{Digest, Sha256};
 use suikang_schemas::KeyId;
 use suikang_schemas::registry_event::Actor;
 
@@ -68,4 +70,10 @@ pub async fn publish(registry: &Registry, keys_dir: &Path, unlock: &Unlock, acto
 /// What lake pseudonyms are made with.
 pub fn lake_secret(keys_dir: &Path, unlock: &Unlock) -> Result<[u8; 32], SealedFileError> {
     files::read_secret(keys_dir, unlock, files::LAKE_SECRET).map(|secret| *secret)
+}
+
+/// A key's id: the first 8 bytes of the SHA-256 of its public half.
+fn key_id_of(signing_key: &SigningKey) -> KeyId {
+    let digest = Sha256::digest(signing_key.verifying_key().as_bytes());
+    KeyId(*digest.first_chunk().expect("SHA-256 has more than 8 bytes"))
 }

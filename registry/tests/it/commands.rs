@@ -23,7 +23,15 @@ fn policy(version: i32, approved_by: &[&str]) -> Change {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_nodes_that_race_one_wins_and_both_views_are_equal() {
-    let deployment = Deployment::new().await;
+    race(&Deployment::new().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_nodes_that_race_on_kafka_one_wins_and_both_views_are_equal() {
+    race(&Deployment::on_kafka().await).await;
+}
+
+async fn race(deployment: &Deployment) {
     let (one, two) = (deployment.node("one").await, deployment.node("two").await);
     for round in 0..20 {
         let (first, second) = tokio::join!(
@@ -33,7 +41,7 @@ async fn of_two_nodes_that_race_one_wins_and_both_views_are_equal() {
         let (winner, loser) = if first.is_ok() { ("one", second) } else { ("two", first) };
         assert_eq!(loser, Err(CommandError::Conflict { entity: "halt".to_owned(), version: round + 1 }));
         for node in [&one, &two] {
-            node.catch_up(&deployment).await;
+            node.catch_up(deployment).await;
             assert_eq!(node.registry.snapshot().halt().unwrap().reason, winner);
         }
         assert_eq!(one.dump(), two.dump());

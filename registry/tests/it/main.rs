@@ -2,6 +2,7 @@
 
 mod codes;
 mod commands;
+mod json_body;
 mod nodes;
 mod people;
 mod seed;

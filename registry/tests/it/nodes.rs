@@ -8,6 +8,7 @@ use rusqlite::types::Value;
 use suikang_registry::{Command, NodeSecrets, Registry};
 use suikang_schemas::registry_event::{Actor, Change};
 use suikang_schemas::{CommandId, Topic};
+use suikang_stream::testing::Broker;
 use suikang_stream::{Access, Log, LogConfig};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -15,10 +16,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) const ROOT_SEED: [u8; 32] = [42; 32];
 
-/// A log in a temporary folder; both are gone when dropped.
+/// A log, and a temporary folder for it and for views; gone when dropped.
 pub(crate) struct Deployment {
     pub(crate) folder: TempDir,
     pub(crate) log: Arc<dyn Log>,
+    /// On Kafka each node has a connection of its own; the embedded log has one writer.
+    kafka: Option<LogConfig>,
 }
 
 /// A registry that follows the log until dropped.
@@ -34,14 +37,24 @@ impl Deployment {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("file:{}", folder.path().join("log.db").display());
         let log = suikang_stream::open(&LogConfig { url, ..LogConfig::default() }, Access::Write).await.unwrap();
-        Self { folder, log }
+        Self { folder, log, kafka: None }
+    }
+
+    pub(crate) async fn on_kafka() -> Self {
+        let config = Broker::shared().await.config();
+        let log = suikang_stream::open(&config, Access::Write).await.unwrap();
+        Self { folder: tempfile::tempdir().unwrap(), log, kafka: Some(config) }
     }
 
     pub(crate) async fn node(&self, name: &str) -> Node {
         let state_dir = self.folder.path().join(name);
         let root_public_key = ed25519_dalek::SigningKey::from_bytes(&ROOT_SEED).verifying_key().to_bytes();
         let secrets = NodeSecrets::new(&[7; 32], root_public_key);
-        let registry = Registry::open(Arc::clone(&self.log), &state_dir, secrets).await.unwrap();
+        let log = match &self.kafka {
+            Some(config) => suikang_stream::open(config, Access::Write).await.unwrap(),
+            None => Arc::clone(&self.log),
+        };
+        let registry = Registry::open(log, &state_dir, secrets).await.unwrap();
         let shutdown = CancellationToken::new();
         let running = tokio::spawn({
             let (registry, shutdown) = (registry.clone(), shutdown.clone());
