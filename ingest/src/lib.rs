@@ -24,7 +24,6 @@ mod readiness;
 mod refusals;
 mod run;
 mod settings;
-mod stub;
 mod vehicle;
 mod wrong;
 

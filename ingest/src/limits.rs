@@ -66,8 +66,12 @@ impl Limits {
         };
         take(places).ok_or_else(|| {
             metrics::shed(door);
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "繁忙，请稍后再试 Busy: please try again shortly")
-                .retry_after(1)
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "overloaded",
+                "繁忙，请稍后再试 Busy: please try again shortly",
+            )
+            .retry_after(1)
         })
     }
 

@@ -16,7 +16,10 @@ fn log(doors: &Doors) -> Readiness {
     if doors.log_health.is_good() {
         Readiness::ready(NAME, "the log answers")
     } else {
-        Readiness::not_ready(NAME, "the log does not answer: see that the broker, or the disk of the embedded log, is well")
+        Readiness::not_ready(
+            NAME,
+            "the log does not answer: see that the broker, or the disk of the embedded log, is well",
+        )
     }
 }
 
@@ -28,7 +31,9 @@ fn view(name: &'static str, doors: &Doors, age: Option<Duration>) -> Readiness {
     let most_s = doors.settings.registry_age_s;
     match age {
         Some(age) if age.as_secs() <= most_s => Readiness::ready(name, format!("{} s old", age.as_secs())),
-        Some(age) => Readiness::not_ready(name, format!("{} s old, over {most_s} s: is the log reachable?", age.as_secs())),
+        Some(age) => {
+            Readiness::not_ready(name, format!("{} s old, over {most_s} s: is the log reachable?", age.as_secs()))
+        }
         None => Readiness::not_ready(name, "has not reached the log's end yet"),
     }
 }
@@ -36,7 +41,9 @@ fn view(name: &'static str, doors: &Doors, age: Option<Duration>) -> Readiness {
 fn in_force(doors: &Doors) -> Readiness {
     const NAME: &str = "ingest policy and keys";
     match InForce::at(&doors.registry().snapshot(), doors.now_ms()) {
-        Ok(in_force) => Readiness::ready(NAME, format!("policy {}, key {}", in_force.policy_version, in_force.signing_key)),
+        Ok(in_force) => {
+            Readiness::ready(NAME, format!("policy {}, key {}", in_force.policy_version, in_force.signing_key))
+        }
         Err(missing) => Readiness::not_ready(NAME, format!("{missing}: set it in the registry")),
     }
 }

@@ -30,7 +30,8 @@ impl TypedVehicle {
         let group = need(errors, &place("group"), self.group);
         let group = group.and_then(|group| within(errors, &place("group"), group, &SEQUENCE));
         let plate = need(errors, &place("plate"), self.plate.as_deref());
-        let plate = plate.and_then(|text| keep(errors, &place("plate"), text.parse::<Plate>().map_err(|_| Wrong::NotAPlate)));
+        let plate =
+            plate.and_then(|text| keep(errors, &place("plate"), text.parse::<Plate>().map_err(|_| Wrong::NotAPlate)));
         let heads = need(errors, &place("heads"), self.heads);
         let heads = heads.and_then(|heads| within(errors, &place("heads"), heads, &HEADS));
         Some(Vehicle { group: group?, plate_hash: plates.hash(&plate?), heads: heads? })

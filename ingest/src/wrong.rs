@@ -57,7 +57,9 @@ impl Wrong {
                 ("forbidden_character", "含有无法显示的字符", "holds a character that can't be shown")
             }
             Self::WrongLength => ("wrong_length", "位数不对", "has too few or too many characters"),
-            Self::WrongCharacter => ("wrong_character", "含有不该有的字符", "holds a character that it can't have there"),
+            Self::WrongCharacter => {
+                ("wrong_character", "含有不该有的字符", "holds a character that it can't have there")
+            }
             Self::WrongCheckDigit => ("wrong_check_digit", "校验码不对，请核对号码", "has a wrong check digit"),
             Self::NoSuchDate => ("no_such_date", "号码中的出生日期不存在", "tells a date of birth that does not exist"),
             Self::NoSuchArea => ("no_such_area", "号码中的地区不存在", "tells an area that does not exist"),
@@ -71,16 +73,22 @@ impl Wrong {
             Self::NotADate => ("not_a_date", "不是 YYYY-MM-DD 格式的日期", "is not a date as YYYY-MM-DD"),
             Self::InTheFuture => ("in_the_future", "不能晚于今天", "lies in the future"),
             Self::TooLongAgo => ("too_long_ago", "日期过早", "lies too long ago"),
-            Self::NotACommittee => ("not_a_committee", "不是居（村）委会代码（12 位数字）", "is not a committee's code of 12 digits"),
+            Self::NotACommittee => {
+                ("not_a_committee", "不是居（村）委会代码（12 位数字）", "is not a committee's code of 12 digits")
+            }
             Self::NotACommunity => ("not_a_community", "不是小区（村）代码", "is not a community's code"),
             Self::NotACheckpoint => ("not_a_checkpoint", "不是查验点代码", "is not a checkpoint's code"),
             Self::UnknownPlace => ("unknown_place", "没有登记这个地点", "is no place of this city"),
-            Self::OutsideCommittee => ("outside_committee", "不属于所填的居（村）委会", "is not in the committee given"),
+            Self::OutsideCommittee => {
+                ("outside_committee", "不属于所填的居（村）委会", "is not in the committee given")
+            }
             Self::NotForThisRole => ("not_for_this_role", "与登录身份不符", "is not for the role that is signed in"),
             Self::FullOrSubject => {
                 ("full_or_subject", "填写完整基本信息，或只填 subject", "is either full information or a subject alone")
             }
-            Self::NotAnIdentifier => ("not_an_identifier", "不是小写十六进制标识", "is not an identifier in lower-case hexadecimal"),
+            Self::NotAnIdentifier => {
+                ("not_an_identifier", "不是小写十六进制标识", "is not an identifier in lower-case hexadecimal")
+            }
             Self::OutOfRange => ("out_of_range", "超出范围", "is out of range"),
             Self::NotAPlate => ("not_a_plate", "不是车牌号码", "is not a number plate"),
             Self::Together => ("together", "须同时填写或同时不填", "goes with its companion or not at all"),

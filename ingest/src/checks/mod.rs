@@ -12,8 +12,10 @@ use serde::Serialize;
 use suikang_registry::http::{Bearer, Problem, json};
 use suikang_registry::{Action, Snapshot};
 use suikang_schemas::area::Level;
-use suikang_schemas::decide::{self, AreaRule, CodePrefixes, Context, Credential, Decision, Failure, Presented, Reason};
-use crate::stub::pass_code::{self, PassCode};
+use suikang_schemas::decide::{
+    self, AreaRule, CodePrefixes, Context, Credential, Decision, Failure, Presented, Reason,
+};
+use suikang_schemas::pass_code::{self, Verified};
 use suikang_schemas::scan::{Scan, ScanUpload};
 use suikang_schemas::{AreaCode, DeviceEpoch};
 
@@ -22,8 +24,8 @@ use crate::limits::Door;
 use crate::scans::{self, Sighting};
 use crate::{body, clock, metrics, refusals};
 use form::Check;
-pub(crate) use recorder::Recorder;
 use recorder::Number;
+pub(crate) use recorder::Recorder;
 
 /// What a gate is told.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -86,7 +88,7 @@ pub(crate) async fn post(
     Ok(Json(answer(&decision, code.as_ref(), number)))
 }
 
-fn verify(text: &str, registry: &Snapshot, now_ms: i64) -> Result<PassCode, Failure> {
+fn verify(text: &str, registry: &Snapshot, now_ms: i64) -> Result<Verified, Failure> {
     // Without a list no key is known.
     let published = registry.key_list().ok_or(Failure::UnknownKey)?;
     pass_code::verify(text, &published.list, now_ms)
@@ -96,13 +98,13 @@ async fn decide(
     doors: &Doors,
     registry: &Snapshot,
     check: &Check,
-    code: Option<&Result<PassCode, Failure>>,
+    code: Option<&Result<Verified, Failure>>,
     now_ms: i64,
 ) -> Result<Decision, Problem> {
     let credential = match code {
         None => Credential::NoCode,
         Some(Err(failure)) => Credential::Failed(*failure),
-        Some(Ok(code)) => Credential::Verified(code.facts()),
+        Some(Ok(code)) => Credential::Verified(code.clone().into()),
     };
     let mut superseded = CodePrefixes::default();
     if let Credential::Verified(facts) = &credential
@@ -110,8 +112,10 @@ async fn decide(
     {
         superseded = CodePrefixes::from_iter([facts.code_id]);
     }
-    let community_secret =
-        check.checkpoint.ancestor(Level::Community).map(|community| doors.registry().secrets().community_secret(&community));
+    let community_secret = check
+        .checkpoint
+        .ancestor(Level::Community)
+        .map(|community| doors.registry().secrets().community_secret(&community));
     let presented = Presented { credential, temperature_tenths_celsius: check.temperature_tenths_celsius };
     let context = Context {
         checkpoint: &check.checkpoint,
@@ -131,15 +135,15 @@ fn rule(registry: &Snapshot, checkpoint: &AreaCode, now_ms: i64) -> AreaRule {
     rule
 }
 
-fn scan(check: &Check, code: Option<&PassCode>, decision: &Decision, now_ms: i64) -> Scan {
+fn scan(check: &Check, code: Option<&Verified>, decision: &Decision, now_ms: i64) -> Scan {
     Scan {
         scanned_at_ms: now_ms,
         direction: check.direction,
         shown: check.shown,
         verdict: decision.verdict,
         reasons: decision.reasons.iter().map(|reason| reason.as_str().to_owned()).collect(),
-        code_id: code.map(|code| code.facts().code_id),
-        status: code.map(|code| code.facts().status),
+        code_id: code.map(|code| code.claims.code_id),
+        status: code.map(|code| code.claims.status),
         temperature_tenths_celsius: check.temperature_tenths_celsius,
         vehicle: check.vehicle,
         offline: false,
@@ -166,19 +170,22 @@ async fn record_numbered(
         Sighting::New => scans::append_new(doors, &upload, &[Sighting::New]).await?,
         Sighting::Repeated => {}
         Sighting::Contradicts => {
-            return Err(Problem::conflict("number_taken", "此编号已用于另一次查验 Another check is recorded under this number"));
+            return Err(Problem::conflict(
+                "number_taken",
+                "此编号已用于另一次查验 Another check is recorded under this number",
+            ));
         }
     }
     Ok(number)
 }
 
-fn answer(decision: &Decision, code: Option<&PassCode>, (device_epoch, seq): Number) -> CheckAnswer {
+fn answer(decision: &Decision, code: Option<&Verified>, (device_epoch, seq): Number) -> CheckAnswer {
     CheckAnswer {
         verdict: decision.verdict.as_str(),
         reasons: decision.reasons.iter().map(|reason| reason_answer(*reason)).collect(),
-        status: code.map(|code| code.facts().status.as_str()),
-        masked_name: code.and_then(|code| code.masked_name().map(str::to_owned)),
-        expires_at: code.map(|code| clock::rfc3339(code.facts().expires_at_ms)),
+        status: code.map(|code| code.claims.status.as_str()),
+        masked_name: code.and_then(|code| code.claims.masked_name.clone()),
+        expires_at: code.map(|code| clock::rfc3339(code.claims.expires_at_ms())),
         device_epoch: device_epoch.to_string(),
         seq,
     }

@@ -155,8 +155,10 @@ mod tests {
         state.waiting.extend([waiting(west, 1), waiting(east, 2), waiting(west, 3)]);
         state.waiting.extend((0..600).map(|at_ms| waiting(east, 10 + at_ms)));
         let (epoch, uploads) = state.take(99);
-        let shape: Vec<_> =
-            uploads.iter().map(|(upload, _)| (upload.checkpoint.as_str(), upload.first_seq, upload.scans.len())).collect();
+        let shape: Vec<_> = uploads
+            .iter()
+            .map(|(upload, _)| (upload.checkpoint.as_str(), upload.first_seq, upload.scans.len()))
+            .collect();
         assert_eq!(shape, [(east, 1, 500), (east, 501, 101), (west, 602, 2)]);
         assert!(uploads.iter().all(|(upload, answers)| {
             upload.device_epoch == epoch.to_i64()

@@ -93,7 +93,8 @@ async fn register(
         if !matches!(stages[at], Stage::Open) {
             continue;
         }
-        stages[at] = look_up(doors, caller, submission, in_force).await.unwrap_or_else(|problem| Stage::Ended(Err(problem)));
+        stages[at] =
+            look_up(doors, caller, submission, in_force).await.unwrap_or_else(|problem| Stage::Ended(Err(problem)));
         let Stage::Planned(plan, _) = &mut stages[at] else { continue };
         let Some(change) = plan.change.take() else { continue };
         let claim = change.claim;

@@ -148,9 +148,13 @@ impl Batch {
             .map(|row| row.and_then(|row| self.read(&row, reading)).map(|submission| submissions.push(submission)))
             .collect();
         let mut accepted = accept(&self.doors, &self.caller, &submissions, &in_force).await.into_iter();
-        let answers: Vec<_> =
-            read.into_iter().map(|read| read.and_then(|()| accepted.next().unwrap_or_else(|| Err(Problem::internal())))).collect();
-        let away = |answer: &&Result<_, Problem>| answer.as_ref().is_err_and(|problem| problem.status() == StatusCode::SERVICE_UNAVAILABLE);
+        let answers: Vec<_> = read
+            .into_iter()
+            .map(|read| read.and_then(|()| accepted.next().unwrap_or_else(|| Err(Problem::internal()))))
+            .collect();
+        let away = |answer: &&Result<_, Problem>| {
+            answer.as_ref().is_err_and(|problem| problem.status() == StatusCode::SERVICE_UNAVAILABLE)
+        };
         self.given_up = answers.iter().find(away).and_then(|answer| answer.as_ref().err().cloned());
         answers
     }
@@ -158,7 +162,8 @@ impl Batch {
     fn read(&self, row: &Bytes, reading: Reading<'_>) -> Result<Submission, Problem> {
         let (mut typed, body) = match &self.header {
             Some((header, header_row)) => {
-                let typed = header.form(row).map_err(|wrong| Problem::invalid("invalid_row", vec![csv_error(wrong)]))?;
+                let typed =
+                    header.form(row).map_err(|wrong| Problem::invalid("invalid_row", vec![csv_error(wrong)]))?;
                 (typed, identity::digest(&[header_row, b"\n".as_slice(), row].concat()))
             }
             None => (json::parse::<TypedForm>(row)?, identity::digest(row)),
@@ -183,9 +188,13 @@ fn csv_error(wrong: CsvError) -> FieldError {
     let (pointer, error_code, zh, en) = match wrong {
         CsvError::NotUtf8 => (String::new(), "not_utf8", "不是 UTF-8 编码", "is not UTF-8"),
         CsvError::Nul => (String::new(), "nul", "含有空字符", "contains NUL"),
-        CsvError::FieldCount => (String::new(), "field_count", "列数与表头不符", "has not as many fields as the header"),
+        CsvError::FieldCount => {
+            (String::new(), "field_count", "列数与表头不符", "has not as many fields as the header")
+        }
         CsvError::UnknownColumn(at) => (format!("/{at}"), "unknown_column", "没有这一列", "is no column of a batch"),
-        CsvError::RepeatedColumn(at) => (format!("/{at}"), "repeated_column", "此列重复", "is a column that stands there twice"),
+        CsvError::RepeatedColumn(at) => {
+            (format!("/{at}"), "repeated_column", "此列重复", "is a column that stands there twice")
+        }
     };
     FieldError::new(pointer, error_code, zh, en)
 }
@@ -227,7 +236,9 @@ impl Intake {
                     return Some(Err(self.end(too_many_rows(self.most_rows))));
                 }
                 self.left_rows -= 1;
-                return Some(row.map_err(|RowTooLong| Problem::too_large(0).detail("此行过长。 This row is too long.")));
+                return Some(
+                    row.map_err(|RowTooLong| Problem::too_large(0).detail("此行过长。 This row is too long.")),
+                );
             }
             let pieces = self.pieces.as_mut()?;
             match tokio::time::timeout(self.timeout, pieces.next()).await {

@@ -67,8 +67,23 @@ impl Header {
         for (&column, cell) in self.0.iter().zip(&record) {
             cells[column] = Some(cell.to_owned()).filter(|cell| !cell.is_empty());
         }
-        let [name, document_type, number, phone, address, kind, committee, community, since, capacity, symptoms, hubei_stay, hubei_return, contact, description] =
-            cells;
+        let [
+            name,
+            document_type,
+            number,
+            phone,
+            address,
+            kind,
+            committee,
+            community,
+            since,
+            capacity,
+            symptoms,
+            hubei_stay,
+            hubei_return,
+            contact,
+            description,
+        ] = cells;
         // No symptom is an empty cell, so that this field alone is never missing.
         let symptoms = symptoms.unwrap_or_default();
         let symptoms = symptoms.split(';').map(str::trim).filter(|symptom| !symptom.is_empty());

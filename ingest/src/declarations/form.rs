@@ -186,9 +186,8 @@ impl Reader<'_> {
     fn document(&mut self, typed: Option<TypedDocument>) -> Option<IdentityDocument> {
         let TypedDocument { document_type, number } = self.required("/person/document", typed)?;
         let document_type = self.required("/person/document/type", document_type);
-        let document_type = document_type.and_then(|word| {
-            self.keep("/person/document/type", word.parse().map_err(|_| Wrong::NotAChoice))
-        });
+        let document_type = document_type
+            .and_then(|word| self.keep("/person/document/type", word.parse().map_err(|_| Wrong::NotAChoice)));
         let number = self.required("/person/document/number", number).map(zeroize::Zeroizing::new);
         let document = IdentityDocument::parse(document_type?, &number?, self.reading.today);
         self.keep("/person/document/number", document)
@@ -257,8 +256,7 @@ impl Reader<'_> {
         let hubei_stay = self.choice("/health/hubei_stay", "hubei_stay", typed.hubei_stay);
         let hubei_return_day = typed.hubei_return.and_then(|text| self.past_day("/health/hubei_return", &text));
         let contact = self.choice("/health/contact", "contact", typed.contact);
-        let description =
-            typed.description.and_then(|text| self.keep("/health/description", FreeText::try_from(text)));
+        let description = typed.description.and_then(|text| self.keep("/health/description", FreeText::try_from(text)));
         let health = Health { symptoms: symptoms?, hubei_stay: hubei_stay?, hubei_return_day, contact: contact? };
         Some((health, description.filter(|text| !text.is_empty())))
     }
@@ -296,7 +294,10 @@ impl Reader<'_> {
 /// YYYY-MM-DD and no other form of it.
 fn parse_date(text: &str) -> Option<NaiveDate> {
     let fits = text.len() == 10
-        && text.bytes().enumerate().all(|(at, byte)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() });
+        && text
+            .bytes()
+            .enumerate()
+            .all(|(at, byte)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() });
     if fits { NaiveDate::parse_from_str(text, "%Y-%m-%d").ok() } else { None }
 }
 
@@ -307,7 +308,9 @@ mod tests {
     #[test]
     fn a_date_has_one_form() {
         assert_eq!(parse_date("2020-02-29"), NaiveDate::from_ymd_opt(2020, 2, 29));
-        for text in ["2020-2-29", "2021-02-29", "20200229", "2020-02-29 ", "+020-02-29", "２０２０-02-29", "2020/02/29", ""] {
+        for text in
+            ["2020-2-29", "2021-02-29", "20200229", "2020-02-29 ", "+020-02-29", "２０２０-02-29", "2020/02/29", ""]
+        {
             assert_eq!(parse_date(text), None, "{text}");
         }
     }
@@ -320,7 +323,12 @@ mod tests {
         let places: Vec<_> = errors.iter().map(|error| (error.pointer.as_str(), &*error.error_code)).collect();
         assert_eq!(
             places,
-            [("/person", "required"), ("/declared_by", "required"), ("/residence", "required"), ("/health", "required")]
+            [
+                ("/person", "required"),
+                ("/declared_by", "required"),
+                ("/residence", "required"),
+                ("/health", "required")
+            ]
         );
     }
 }

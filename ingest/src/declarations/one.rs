@@ -29,7 +29,10 @@ pub(crate) async fn post(
     let answer = match clients_key {
         Some(key) => {
             let request_id = RequestId::new(&caller, key, &identity::digest(&bytes));
-            let work = { let doors = doors.clone(); move || declare(doors, caller, key, true, bytes) };
+            let work = {
+                let doors = doors.clone();
+                move || declare(doors, caller, key, true, bytes)
+            };
             doors.flights.once(request_id, work).await
         }
         None => declare(doors.clone(), caller, IdempotencyKey::new(doors.now_ms()), false, bytes).await,

@@ -124,7 +124,10 @@ mod tests {
     #[test]
     fn a_quoted_field_may_hold_line_ends() {
         let text = "\u{feff}name,address\n张三,\"体育东路\r\n1 号 \"\"甲\"\"\"\r\n李四,x\n";
-        assert_eq!(rows(Format::Csv, 99, &[text]), ok(&["name,address", "张三,\"体育东路\r\n1 号 \"\"甲\"\"\"", "李四,x"]));
+        assert_eq!(
+            rows(Format::Csv, 99, &[text]),
+            ok(&["name,address", "张三,\"体育东路\r\n1 号 \"\"甲\"\"\"", "李四,x"])
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::Serialize;
 use suikang_registry::http::Problem;
 use suikang_schemas::declaration::Rejection;
 use suikang_schemas::outcome::{Issued, Outcome};
-use crate::stub::pass_code;
+use suikang_schemas::pass_code;
 
 use super::accepted::Accepted;
 use crate::doors::Doors;
@@ -49,7 +49,8 @@ pub(crate) struct OutcomeAnswer {
 /// How long the client wants to wait, at most as long as configured; nothing if it doesn't.
 pub(super) fn asked(headers: &HeaderMap, settings: &Settings) -> Option<Duration> {
     let preferences = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
-    let mut preferences = preferences.flat_map(|value| value.split(',')).map(|one| one.split(';').next().unwrap_or(one));
+    let mut preferences =
+        preferences.flat_map(|value| value.split(',')).map(|one| one.split(';').next().unwrap_or(one));
     let seconds = preferences.find_map(|preference| {
         let (name, value) = preference.split_once('=')?;
         if name.trim().eq_ignore_ascii_case("wait") { value.trim().trim_matches('"').parse::<u64>().ok() } else { None }

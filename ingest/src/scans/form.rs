@@ -153,8 +153,9 @@ struct TypedScan {
 impl TypedUpload {
     fn check(self, reading: Reading<'_>, errors: &mut Vec<FieldError>) -> Option<ScanUpload> {
         let device_epoch = need(errors, "/device_epoch", self.device_epoch);
-        let device_epoch = device_epoch
-            .and_then(|text| keep(errors, "/device_epoch", text.parse::<DeviceEpoch>().map_err(|_| Wrong::NotAnIdentifier)));
+        let device_epoch = device_epoch.and_then(|text| {
+            keep(errors, "/device_epoch", text.parse::<DeviceEpoch>().map_err(|_| Wrong::NotAnIdentifier))
+        });
         let first_seq = need(errors, "/first_seq", self.first_seq);
         let first_seq = first_seq.and_then(|seq| within(errors, "/first_seq", seq, &SEQUENCE));
         let checkpoint = need(errors, "/checkpoint", self.checkpoint);

@@ -73,7 +73,8 @@ pub(crate) async fn post(
     }
     let bytes = body::json(request, doors.settings.scans_bytes, doors.body_timeout()).await?;
     let registry = doors.registry().snapshot();
-    let reading = form::Reading { registry: &registry, now_ms: doors.now_ms(), plates: doors.plates(), caller: &caller };
+    let reading =
+        form::Reading { registry: &registry, now_ms: doors.now_ms(), plates: doors.plates(), caller: &caller };
     let upload = form::read(&bytes, reading)?;
     let _turn = doors.devices.turn(upload.device_epoch).await;
     let sightings = doors.devices.seen().judge(&upload);
