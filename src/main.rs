@@ -6,7 +6,10 @@
 mod cli;
 mod commands;
 mod config;
+mod demo;
+mod operations;
 mod serve;
+mod services;
 mod stages;
 mod telemetry;
 

@@ -25,6 +25,7 @@ pub mod avro;
 pub mod columns;
 pub mod dead_letter;
 pub mod declaration;
+pub mod json;
 pub mod outcome;
 pub mod registry_event;
 pub mod scan;
