@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use suikang_schemas::area::Level;
+use suikang_schemas::key_list::{KeyList, Purpose};
 
 use suikang_schemas::registry_event::{AreaRuleSet, Change, HaltSet, OrderSet, PlaceSet, PolicySet, ValueSetSet};
 use suikang_schemas::{AreaCode, KeyId};
@@ -29,20 +30,20 @@ pub struct Snapshot {
 #[derive(Debug, Clone)]
 pub struct PublishedKeyList {
     /// What it says.
-    pub list: (),
+    pub list: KeyList,
     /// COSE_Sign1 under the root key, as it was published.
     pub signed: Vec<u8>,
 }
 
 impl Snapshot {
     /// Takes a change that is in force.
-    pub(crate) fn put(&mut self, change: Change) {
+    pub(crate) fn put(&mut self, root_public_key: &[u8; 32], change: Change) {
         match change {
             Change::ValueSetSet(set) => drop(self.value_sets.insert(set.name.clone(), set)),
             Change::PolicySet(policy) => drop(self.policies.insert(policy.version, policy)),
             Change::OrderSet(order) => self.order = Some(order),
             Change::AreaRuleSet(rule) => drop(self.area_rules.insert(rule.area.clone(), rule)),
-            Change::KeyListPublished(published) => self.key_list = key_lists::read(published),
+            Change::KeyListPublished(published) => self.key_list = key_lists::read(root_public_key, published),
             Change::SealKeySet(seal_key) => drop(self.seal_keys.insert(seal_key.seal_day, seal_key.public_key)),
             Change::HaltSet(halt) => self.halt = Some(halt),
             Change::PlaceSet(place) => drop(self.places.insert(place.area.clone(), place)),
@@ -111,7 +112,7 @@ impl Snapshot {
 
     /// The pass-code key that declarations accepted at this time are stamped with: of those whose window to sign is open, the newest.
     pub fn signing_key_at(&self, now_ms: i64) -> Option<KeyId> {
-        let _ = now_ms; todo!()
+        self.key_list.as_ref()?.list.signing_key_at(Purpose::PassCode, now_ms)
     }
 
     /// The public half of a day's seal key.

@@ -86,7 +86,7 @@ impl Fold for RegistryFold {
                 let mut next = Snapshot::clone(&self.snapshot.load());
                 let mut select = connection.prepare_cached("SELECT event FROM rules WHERE entity = ?1")?;
                 for entity in entities {
-                    next.put(decode_rule(select.query_row([entity], |row| row.get(0))?)?);
+                    next.put(&self.root_public_key, decode_rule(select.query_row([entity], |row| row.get(0))?)?);
                 }
                 self.snapshot.store(Arc::new(next));
             }
@@ -94,7 +94,7 @@ impl Fold for RegistryFold {
                 let mut next = Snapshot::default();
                 let mut select = connection.prepare("SELECT event FROM rules")?;
                 for event in select.query_map([], |row| row.get(0))? {
-                    next.put(decode_rule(event?)?);
+                    next.put(&self.root_public_key, decode_rule(event?)?);
                 }
                 self.snapshot.store(Arc::new(next));
             }

@@ -94,7 +94,7 @@ pub(crate) fn refusal(
                 Some(Change::KeyListPublished(current)) => Some(current),
                 _ => None,
             };
-            key_lists::refusal(root_public_key, current.as_ref(), published)
+            key_lists::refusal(root_public_key, current, published)
         }
         Change::ClaimErased(_)
         | Change::PlaceSet(_)

@@ -1,6 +1,7 @@
-//! `Authorization: Bearer sk1…`: who is calling. The signature is checked once per token and key list, then remembered.
+//! `Authorization: Bearer sk1.…`: who is calling. The signature is checked once per token and key list, then remembered.
 
 use axum::extract::{FromRef, FromRequestParts};
+use axum::http::header;
 use axum::http::request::Parts;
 use suikang_schemas::AreaCode;
 
@@ -33,7 +34,19 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let _ = (parts, state);
-        todo!()
+        let token = bearer_token(parts).ok_or_else(Problem::unauthorized)?;
+        let now_ms = chrono::Utc::now().timestamp_millis();
+        match Registry::from_ref(state).authenticate(token, now_ms) {
+            Ok(caller) => Ok(Self(caller)),
+            Err(_) => Err(Problem::unauthorized()),
+        }
     }
+}
+
+/// The token of the one `Authorization` header; two of them are none.
+fn bearer_token(parts: &Parts) -> Option<&str> {
+    let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
+    let (header, None) = (headers.next()?, headers.next()) else { return None };
+    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

@@ -58,3 +58,20 @@ pub(crate) fn read_root_public_key(keys_dir: &Path) -> Result<[u8; 32], SealedFi
     hex::decode_to_slice(text.trim(), &mut root_public_key).map_err(|_| SealedFileError::Format { path })?;
     Ok(root_public_key)
 }
+
+/// Says whom to believe.
+pub(crate) fn write_root_public_key(keys_dir: &Path, root_public_key: &[u8; 32]) -> Result<(), SealedFileError> {
+    let line = format!("{}\n", hex::encode(root_public_key));
+    sealed_file::write_private(&keys_dir.join(ROOT_PUBLIC_KEY), line.as_bytes())
+}
+
+/// The newest signed list.
+pub(crate) fn read_key_list(keys_dir: &Path) -> Result<Vec<u8>, SealedFileError> {
+    let path = keys_dir.join(KEY_LIST);
+    fs::read(&path).map_err(|source| SealedFileError::Io { path, source })
+}
+
+/// Keeps the newest signed list.
+pub(crate) fn write_key_list(keys_dir: &Path, signed: &[u8]) -> Result<(), SealedFileError> {
+    sealed_file::write_private(&keys_dir.join(KEY_LIST), signed)
+}

@@ -9,10 +9,10 @@ use std::path::Path;
 
 use ed25519_dalek::SigningKey;
 use suikang_schemas::KeyId;
+use suikang_schemas::key_list::key_id;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::files::ISSUER_KEYSTORE;
-use super::key_id_of;
 use crate::secrets::sealed_file::{self, SealedFileError, Unlock};
 
 const KEY_BYTES: usize = 32;
@@ -55,7 +55,7 @@ impl IssuerKeystore {
     }
 
     pub(super) fn add(&mut self, signing_key: SigningKey) {
-        self.signing_keys.push((key_id_of(&signing_key), signing_key));
+        self.signing_keys.push((key_id(signing_key.verifying_key().as_bytes()), signing_key));
     }
 
     pub(super) fn save(&self, keys_dir: &Path, unlock: &Unlock) -> Result<(), SealedFileError> {

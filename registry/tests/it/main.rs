@@ -6,3 +6,4 @@ mod json_body;
 mod nodes;
 mod people;
 mod seed;
+mod tokens;

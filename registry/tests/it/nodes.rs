@@ -14,8 +14,6 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub(crate) const ROOT_SEED: [u8; 32] = [42; 32];
-
 /// A log, and a temporary folder for it and for views; gone when dropped.
 pub(crate) struct Deployment {
     pub(crate) folder: TempDir,
@@ -47,9 +45,11 @@ impl Deployment {
     }
 
     pub(crate) async fn node(&self, name: &str) -> Node {
+        self.node_with(name, NodeSecrets::new(&[7; 32], [0; 32])).await
+    }
+
+    pub(crate) async fn node_with(&self, name: &str, secrets: NodeSecrets) -> Node {
         let state_dir = self.folder.path().join(name);
-        let root_public_key = ed25519_dalek::SigningKey::from_bytes(&ROOT_SEED).verifying_key().to_bytes();
-        let secrets = NodeSecrets::new(&[7; 32], root_public_key);
         let log = match &self.kafka {
             Some(config) => suikang_stream::open(config, Access::Write).await.unwrap(),
             None => Arc::clone(&self.log),
