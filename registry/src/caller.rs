@@ -39,11 +39,8 @@ mod tests {
 
     #[test]
     fn a_role_ends_where_its_area_ends() {
-        let caller = Caller {
-            role: Role::DistrictAdministrator,
-            area: "440106".parse().unwrap(),
-            login: "tianhe-1".to_owned(),
-        };
+        let caller =
+            Caller { role: Role::DistrictAdministrator, area: "440106".parse().unwrap(), login: "tianhe-1".to_owned() };
         let area = |text: &str| text.parse::<AreaCode>().unwrap();
         assert!(caller.may(Action::ReadSummary, &area("440106")));
         assert!(caller.may(Action::ReadSummary, &area("440106001003-001")));

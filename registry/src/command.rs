@@ -150,7 +150,11 @@ impl Registry {
             }
         }
         let crowded = |command: &Command| Err(CommandError::Conflict { entity: command.change.entity(), version: -1 });
-        outcomes.into_iter().zip(&commands).map(|(outcome, command)| outcome.unwrap_or_else(|| crowded(command))).collect()
+        outcomes
+            .into_iter()
+            .zip(&commands)
+            .map(|(outcome, command)| outcome.unwrap_or_else(|| crowded(command)))
+            .collect()
     }
 
     /// One round: judge, append what may be in force, wait for the own view, ask it.
@@ -195,7 +199,11 @@ impl Registry {
     }
 
     /// For each command the event to append, or what is known of it without appending.
-    fn judge(&self, commands: &[Command], chunk: &[usize]) -> rusqlite::Result<Vec<(usize, Result<RegistryEvent, Outcome>)>> {
+    fn judge(
+        &self,
+        commands: &[Command],
+        chunk: &[usize],
+    ) -> rusqlite::Result<Vec<(usize, Result<RegistryEvent, Outcome>)>> {
         // Versions that entities will have once the events before in this chunk are in force.
         let mut ahead: HashMap<String, i64> = HashMap::new();
         self.view().read(|connection| {

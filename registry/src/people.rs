@@ -4,9 +4,9 @@
 
 use std::fmt;
 
-use suikang_schemas::{AreaCode, Subject};
 use suikang_schemas::declaration::{IssuingFacts, Sealed};
 use suikang_schemas::status::Status;
+use suikang_schemas::{AreaCode, Subject};
 
 /// HMAC of document type and number under the deployment's pepper.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -138,10 +138,9 @@ impl Registry {
 pub(crate) fn readiness_of(name: &'static str, view: &View) -> Readiness {
     match view.age() {
         None => Readiness::not_ready(name, format!("catching up: {} records to go", view.lag())),
-        Some(age) if age > OLDEST => Readiness::not_ready(
-            name,
-            format!("last at the log's end {} s ago; is the log reachable?", age.as_secs()),
-        ),
+        Some(age) if age > OLDEST => {
+            Readiness::not_ready(name, format!("last at the log's end {} s ago; is the log reachable?", age.as_secs()))
+        }
         Some(age) => Readiness::ready(name, format!("at the log's end {} s ago", age.as_secs())),
     }
 }

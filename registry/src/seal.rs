@@ -66,18 +66,13 @@ pub fn generate() -> (SealPrivateKey, [u8; 32]) {
 
 /// The public half of a private key.
 pub(crate) fn public_key_of(private_key: &SealPrivateKey) -> [u8; 32] {
-    let private_key = <Kem as hpke::Kem>::PrivateKey::from_bytes(&private_key.0)
-        .expect("any 32 bytes are an X25519 private key");
+    let private_key =
+        <Kem as hpke::Kem>::PrivateKey::from_bytes(&private_key.0).expect("any 32 bytes are an X25519 private key");
     Kem::sk_to_pk(&private_key).to_bytes().into()
 }
 
 /// Seals to a day's public key.
-pub fn seal(
-    public_key: &[u8; 32],
-    seal_day: i32,
-    purpose: SealPurpose,
-    plaintext: &[u8],
-) -> Result<Sealed, SealError> {
+pub fn seal(public_key: &[u8; 32], seal_day: i32, purpose: SealPurpose, plaintext: &[u8]) -> Result<Sealed, SealError> {
     let unusable = |_| SealError::UnusableKey(seal_day);
     let public_key = <Kem as hpke::Kem>::PublicKey::from_bytes(public_key).map_err(unusable)?;
     let (encapsulated, ciphertext) = hpke::single_shot_seal::<Aead, Kdf, Kem>(

@@ -160,3 +160,59 @@ impl Snapshot {
         self.places.range(area.clone()..).map(|(_, place)| place).take_while(move |place| area.contains(&place.area))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use suikang_schemas::decide::Verdict;
+
+    use super::*;
+
+    fn area(text: &str) -> AreaCode {
+        text.parse().unwrap()
+    }
+
+    fn rule(text: &str) -> Change {
+        Change::AreaRuleSet(AreaRuleSet {
+            area: area(text),
+            checking: true,
+            members_only: false,
+            fever_tenths_celsius: 373,
+            fever_verdict: Verdict::Refer,
+            amber_verdict: Verdict::Refer,
+            red_verdict: Verdict::Refuse,
+        })
+    }
+
+    #[test]
+    fn the_nearest_rule_around_a_place_holds() {
+        let mut snapshot = Snapshot::default();
+        for text in ["4401", "440106", "440106001003-001"] {
+            snapshot.put(&[0; 32], rule(text));
+        }
+        let holds = |text: &str| snapshot.area_rule(&area(text)).map(|rule| rule.area.to_string());
+        assert_eq!(holds("440106001003-001-01").as_deref(), Some("440106001003-001"));
+        assert_eq!(holds("440106001003-002-01").as_deref(), Some("440106"));
+        assert_eq!(holds("440104001003-001-01").as_deref(), Some("4401"));
+        assert_eq!(holds("4401").as_deref(), Some("4401"));
+        assert_eq!(holds("4403"), None, "another city");
+    }
+
+    #[test]
+    fn an_order_without_an_end_has_not_ended() {
+        let mut snapshot = Snapshot::default();
+        assert!(!snapshot.order_has_ended(i64::MAX));
+        let order = |ends_at_ms| {
+            Change::OrderSet(OrderSet {
+                starts_at_ms: 0,
+                coverage_days: 5,
+                ends_at_ms,
+                validity_s: 1,
+                masked_name_on_code: false,
+            })
+        };
+        snapshot.put(&[0; 32], order(None));
+        assert!(!snapshot.order_has_ended(i64::MAX));
+        snapshot.put(&[0; 32], order(Some(1_000)));
+        assert!(!snapshot.order_has_ended(999) && snapshot.order_has_ended(1_000));
+    }
+}

@@ -93,7 +93,11 @@ impl TokenCache {
         let role = verified.role.parse().map_err(|_| AuthenticateError)?;
         let caller = Caller { role, area: verified.area, login: verified.login };
         let believed_until_ms = (now_ms + BELIEVED_MS).min(verified.expires_at_s.saturating_mul(1000));
-        self.remember(digest, Verified { caller: caller.clone(), sequence: key_list.sequence, believed_until_ms }, now_ms);
+        self.remember(
+            digest,
+            Verified { caller: caller.clone(), sequence: key_list.sequence, believed_until_ms },
+            now_ms,
+        );
         Ok(caller)
     }
 

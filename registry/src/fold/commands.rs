@@ -44,10 +44,7 @@ pub(super) fn note(
 }
 
 /// The last ruling on a command, and the offset that it was about.
-pub(crate) fn ruling_on(
-    connection: &Connection,
-    command_id: &[u8; 16],
-) -> rusqlite::Result<Option<(i64, Ruling)>> {
+pub(crate) fn ruling_on(connection: &Connection, command_id: &[u8; 16]) -> rusqlite::Result<Option<(i64, Ruling)>> {
     let found = connection
         .prepare_cached("SELECT log_offset, ruling, version FROM commands WHERE command_id = ?1")?
         .query_row([command_id], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?)))

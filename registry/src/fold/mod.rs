@@ -159,8 +159,7 @@ pub(crate) fn rule_event(connection: &Connection, entity: &str) -> rusqlite::Res
 
 fn decode_rule(event: Vec<u8>) -> rusqlite::Result<Change> {
     // It was decoded before it was stored; if it can't be now, the file is not what this build wrote.
-    let event: RegistryEvent = avro::decode(&event).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, Box::new(error))
-    })?;
+    let event: RegistryEvent = avro::decode(&event)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, Box::new(error)))?;
     Ok(event.change)
 }

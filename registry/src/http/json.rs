@@ -283,7 +283,10 @@ mod tests {
     fn each_kind_is_refused_at_its_place() {
         assert_eq!(parse::<Person>(b"{\"name\": \"\xff\"}").unwrap_err().kind, JsonErrorKind::NotUtf8);
         assert_eq!(refused(r#"{"person": {"name": "a\u0000b"}}"#), ("/person/name".to_owned(), JsonErrorKind::Nul));
-        assert_eq!(refused(r#"{"a": [1, {"b": 1, "\u0062": 2}]}"#), ("/a/1/b".to_owned(), JsonErrorKind::DuplicateName));
+        assert_eq!(
+            refused(r#"{"a": [1, {"b": 1, "\u0062": 2}]}"#),
+            ("/a/1/b".to_owned(), JsonErrorKind::DuplicateName)
+        );
         for text in ["", "{", "[1,]", "{} {}", "nul", r#"{"a": "\ud800"}"#, "NaN", "'a'"] {
             assert_eq!(refused(text), (String::new(), JsonErrorKind::NotJson), "{text}");
         }

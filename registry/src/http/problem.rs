@@ -17,9 +17,13 @@ use serde_json::{Map, Value};
 /// The content type of every problem.
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
-/// A refusal.
+/// A refusal. One pointer, so that results that may be one stay small.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Problem {
+#[serde(transparent)]
+pub struct Problem(Box<Document>);
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Document {
     #[serde(rename = "type")]
     type_uri: String,
     title: Cow<'static, str>,
@@ -74,7 +78,7 @@ impl Problem {
         title: impl Into<Cow<'static, str>>,
     ) -> Self {
         let error_code = error_code.into();
-        Self {
+        Self(Box::new(Document {
             type_uri: format!("urn:suikang:problem:{error_code}"),
             title: title.into(),
             status,
@@ -83,7 +87,7 @@ impl Problem {
             errors: Vec::new(),
             extensions: Map::new(),
             retry_after_s: None,
-        }
+        }))
     }
 
     /// 401: no token, or none that counts.
@@ -127,7 +131,7 @@ impl Problem {
     pub fn invalid(error_code: impl Into<Cow<'static, str>>, errors: Vec<FieldError>) -> Self {
         let mut problem =
             Self::new(StatusCode::UNPROCESSABLE_ENTITY, error_code, "填写有误，请更正 Some fields are wrong");
-        problem.errors = errors;
+        problem.0.errors = errors;
         problem
     }
 
@@ -151,44 +155,44 @@ impl Problem {
     /// Says more, in fixed words.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
-        self.detail = Some(detail.into());
+        self.0.detail = Some(detail.into());
         self
     }
 
     /// Names a wrong field.
     #[must_use]
     pub fn error(mut self, error: FieldError) -> Self {
-        self.errors.push(error);
+        self.0.errors.push(error);
         self
     }
 
     /// Adds an extension member, such as the id that the refusal is about.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.extensions.insert(name.to_owned(), value.into());
+        self.0.extensions.insert(name.to_owned(), value.into());
         self
     }
 
     /// Says when to come again, in seconds.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
-        self.retry_after_s = Some(seconds);
+        self.0.retry_after_s = Some(seconds);
         self
     }
 
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The word for programs.
     pub fn error_code(&self) -> &str {
-        &self.error_code
+        &self.0.error_code
     }
 
     /// The wrong fields.
     pub fn errors(&self) -> &[FieldError] {
-        &self.errors
+        &self.0.errors
     }
 
     /// The document, for a line of a batch's answer.
@@ -199,13 +203,13 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = (self.status, self.to_value().to_string()).into_response();
+        let mut response = (self.0.status, self.to_value().to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
-        if let Some(seconds) = self.retry_after_s {
+        if let Some(seconds) = self.0.retry_after_s {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if self.0.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response

@@ -57,7 +57,9 @@ pub(super) fn next_start_s(list: &KeyList, now_s: i64) -> i64 {
     let covered_until_s = list
         .entries
         .iter()
-        .filter(|entry| entry.purpose == Purpose::PassCode && entry.revoked_at_s.is_none() && entry.not_before_s <= now_s)
+        .filter(|entry| {
+            entry.purpose == Purpose::PassCode && entry.revoked_at_s.is_none() && entry.not_before_s <= now_s
+        })
         .map(|entry| entry.sign_until_s)
         .max();
     match covered_until_s {
@@ -68,9 +70,10 @@ pub(super) fn next_start_s(list: &KeyList, now_s: i64) -> i64 {
 
 /// Whether the last key of a purpose ends soon.
 pub(super) fn is_due(list: &KeyList, purpose: Purpose, now_s: i64) -> bool {
-    !list.entries.iter().any(|entry| {
-        entry.purpose == purpose && entry.revoked_at_s.is_none() && entry.sign_until_s > now_s + DUE_S
-    })
+    !list
+        .entries
+        .iter()
+        .any(|entry| entry.purpose == purpose && entry.revoked_at_s.is_none() && entry.sign_until_s > now_s + DUE_S)
 }
 
 /// The list as the root signs it.

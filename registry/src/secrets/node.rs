@@ -87,3 +87,41 @@ fn derive(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
     let mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     mac.chain_update(message).finalize().into_bytes().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use chrono::NaiveDate;
+    use suikang_schemas::document::DocumentType;
+
+    use super::*;
+
+    #[test]
+    fn each_use_has_a_key_of_its_own() {
+        let secrets = NodeSecrets::new(&[1; 32], [0; 32]);
+        let community = |text: &str| secrets.community_secret(&text.parse().unwrap());
+        let keys = [
+            *secrets.declaration_id_key(),
+            *secrets.plate_key(),
+            *secrets.scan_door_key(),
+            secrets.pepper,
+            secrets.community_key,
+            community("440106001003-001"),
+            community("440106001003-002"),
+        ];
+        assert_eq!(HashSet::from(keys).len(), keys.len());
+    }
+
+    #[test]
+    fn one_document_makes_one_claim_under_one_pepper() {
+        let today = NaiveDate::from_ymd_opt(2020, 2, 27).unwrap();
+        let document = |text: &str| IdentityDocument::parse(DocumentType::ResidentId, text, today).unwrap();
+        let secrets = NodeSecrets::new(&[1; 32], [0; 32]);
+        let claim = secrets.claim(&document("11010519491231002X"));
+        assert_eq!(claim, secrets.claim(&document("11010519491231002x")));
+        assert_ne!(claim, secrets.claim(&document("440524188001010014")));
+        assert_ne!(claim, NodeSecrets::new(&[2; 32], [0; 32]).claim(&document("11010519491231002X")));
+        assert!(format!("{claim:?}").len() < 20, "too little to look one up");
+    }
+}

@@ -225,10 +225,8 @@ mod tests {
         assert!(!on_disk.windows(6).any(|window| window == b"secret"));
         assert_eq!(read(&path, &passphrase("correct horse"), "node.secret").unwrap().as_slice(), b"secret");
 
-        for (unlock, label) in [
-            (passphrase("correct horsf"), "node.secret"),
-            (passphrase("correct horse"), "root.key"),
-        ] {
+        for (unlock, label) in [(passphrase("correct horsf"), "node.secret"), (passphrase("correct horse"), "root.key")]
+        {
             assert!(matches!(read(&path, &unlock, label), Err(SealedFileError::Locked { .. })));
         }
     }

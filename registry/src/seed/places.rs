@@ -77,7 +77,8 @@ fn inside(committee: &Committee) -> [PlaceSet; 3] {
 
 /// 翠洲社区 of 翠洲社区居民委员会; 莲塘村 of 莲塘村委会.
 fn short_name(committee: &str) -> &str {
-    for (ending, keeps_village) in [("居民委员会", false), ("居委会", false), ("村民委员会", true), ("村委会", true)] {
+    for (ending, keeps_village) in [("居民委员会", false), ("居委会", false), ("村民委员会", true), ("村委会", true)]
+    {
         if let Some(name) = committee.strip_suffix(ending) {
             return if keeps_village { &committee[..name.len() + "村".len()] } else { name };
         }

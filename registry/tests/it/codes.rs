@@ -95,7 +95,11 @@ async fn a_late_outcome_of_an_older_declaration_reverts_nothing() {
     following.append(&[issued(2, 30), rejected(3, 40)]).await;
     following.append(&[issued(1, 10)]).await;
 
-    assert_eq!(codes.current(&SUBJECT).await.unwrap(), Some(issued(2, 30)), "neither the late one nor the rejected one");
+    assert_eq!(
+        codes.current(&SUBJECT).await.unwrap(),
+        Some(issued(2, 30)),
+        "neither the late one nor the rejected one"
+    );
     assert_eq!(codes.history(&SUBJECT).await.unwrap(), [rejected(3, 40), issued(2, 30), issued(1, 10)]);
     assert!(codes.is_superseded(&CodeId([10; 16])).await.unwrap());
     assert!(!codes.is_superseded(&CodeId([30; 16])).await.unwrap());
@@ -126,9 +130,10 @@ async fn whoever_waits_is_told_at_once_or_not_at_all() {
     let deployment = Deployment::new().await;
     let following = follow(&deployment, &deployment.folder.path().join("codes")).await;
     let codes = following.codes.clone();
-    let waiting = tokio::spawn(async move {
-        codes.wait_for_outcome(&DeclarationId([1; 16]), Duration::from_secs(20)).await.unwrap()
-    });
+    let waiting =
+        tokio::spawn(
+            async move { codes.wait_for_outcome(&DeclarationId([1; 16]), Duration::from_secs(20)).await.unwrap() },
+        );
     tokio::time::sleep(Duration::from_millis(50)).await;
     following.append(&[issued(1, 10)]).await;
     assert_eq!(waiting.await.unwrap(), Some(issued(1, 10)));

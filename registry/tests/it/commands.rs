@@ -132,14 +132,13 @@ async fn what_can_never_be_in_force_says_why() {
 async fn the_log_refuses_what_a_node_should_not_have_appended() {
     let deployment = Deployment::new().await;
     let node = deployment.node("one").await;
-    let event = |change: Change| RegistryEvent {
-        command_id: [9; 16],
-        at_ms: 0,
-        actor: actor(),
-        expected_version: 0,
-        change,
-    };
-    let records = [avro::encode(&event(policy(1, &["a", "a"]))), b"garbage".to_vec(), avro::encode(&event(policy(2, &["a", "b"])))];
+    let event =
+        |change: Change| RegistryEvent { command_id: [9; 16], at_ms: 0, actor: actor(), expected_version: 0, change };
+    let records = [
+        avro::encode(&event(policy(1, &["a", "a"]))),
+        b"garbage".to_vec(),
+        avro::encode(&event(policy(2, &["a", "b"]))),
+    ];
     let records = records.into_iter().map(|payload| NewRecord { record_key: b"policy".to_vec(), payload });
     deployment.log.append(Topic::Registry, records.collect()).await.unwrap();
     node.catch_up(&deployment).await;

@@ -54,7 +54,8 @@ async fn a_good_body_comes_through_to_the_letter() {
 
 #[tokio::test]
 async fn another_content_type_is_refused() {
-    for content_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonp")] {
+    for content_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonp")]
+    {
         let (status, _) = send(content_type, "{\"name\": \"x\"}").await;
         assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{content_type:?}");
     }
@@ -91,7 +92,10 @@ async fn a_broken_body_is_refused_by_its_place() {
         let (status, problem) = send_json(body.to_vec()).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{error_code}");
         assert_eq!(problem["error_code"], "malformed_json");
-        assert_eq!((&problem["errors"][0]["error_code"], &problem["errors"][0]["pointer"]), (&error_code.into(), &pointer.into()));
+        assert_eq!(
+            (&problem["errors"][0]["error_code"], &problem["errors"][0]["pointer"]),
+            (&error_code.into(), &pointer.into())
+        );
         assert!(!problem.to_string().contains("13800138000"), "never the value");
     }
 }

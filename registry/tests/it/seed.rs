@@ -25,10 +25,7 @@ async fn the_city_is_seeded_in_seconds_and_only_once() {
     assert_eq!(snapshot.children(&area("4401")).count(), 11);
     assert_eq!(snapshot.places_of_level(&area("440106"), Level::Street).count(), 21);
     let committee = area("440103001101");
-    let gates: Vec<&str> = snapshot
-        .children(&area("440103001101-001"))
-        .map(|place| place.name_zh.as_str())
-        .collect();
+    let gates: Vec<&str> = snapshot.children(&area("440103001101-001")).map(|place| place.name_zh.as_str()).collect();
     assert_eq!(gates, ["翠洲社区东门", "翠洲社区西门"]);
     assert_eq!(snapshot.place(&committee).unwrap().name_zh, "翠洲社区居民委员会");
     assert_eq!(snapshot.area_rule(&area("440103001101-001-01")).unwrap().area, area("4401"));

@@ -63,7 +63,9 @@ impl Keyed {
             bearer.permit(Action::ReadSummary, &tianhe).map(|caller| caller.login.clone())
         }
         let router = Router::new().route("/", get(summary)).with_state(Door(self.node.registry.clone()));
-        let request = authorization.iter().fold(Request::get("/"), |request, value| request.header(header::AUTHORIZATION, *value));
+        let request = authorization
+            .iter()
+            .fold(Request::get("/"), |request, value| request.header(header::AUTHORIZATION, *value));
         router.oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap().status()
     }
 }
@@ -156,12 +158,17 @@ async fn only_a_list_that_the_root_signed_and_that_drops_nothing_is_in_force() {
     let registry = &keyed.node.registry;
     let first = std::fs::read(keyed.keys.path().join("key-list.cose")).unwrap();
     let submit = async |sequence, key_list| {
-        let published = registry.submit(command(None, Change::KeyListPublished(KeyListPublished { sequence, key_list }))).await;
+        let published =
+            registry.submit(command(None, Change::KeyListPublished(KeyListPublished { sequence, key_list }))).await;
         published.map(|_| ())
     };
     let refused = |refusal| Err(CommandError::Refused(refusal));
 
-    assert_eq!(keys::publish(registry, keyed.keys.path(), &keyed.unlock, actor()).await.unwrap(), 0, "all is published");
+    assert_eq!(
+        keys::publish(registry, keyed.keys.path(), &keyed.unlock, actor()).await.unwrap(),
+        0,
+        "all is published"
+    );
     assert_eq!(submit(1, first.clone()).await, refused(Refusal::KeyListRegresses), "the same again");
     assert_eq!(submit(2, first).await, refused(Refusal::KeyListForged), "another number than it has");
 
