@@ -20,6 +20,8 @@ use crate::metrics;
 const BATCH: usize = 2_000;
 /// How long a read waits for records before the view notes that it is at the end.
 const WAIT: Duration = Duration::from_millis(500);
+/// How often a view that is never idle compares itself with the log's end.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Reading connections kept open.
 const POOL: usize = 4;
 
@@ -130,6 +132,25 @@ struct Progress {
     lag: i64,
 }
 
+/// Where the log's end was when it was last looked at.
+struct End {
+    seen: Instant,
+    next_offsets: Option<HashMap<Topic, NextOffsets>>,
+}
+
+impl Progress {
+    /// Records before these offsets that are not folded.
+    fn behind(&self, ends: &HashMap<Topic, NextOffsets>) -> i64 {
+        let folded = |topic, kafka_partition| {
+            self.next_offsets.get(topic).and_then(|next| next.get(kafka_partition)).copied().unwrap_or(0)
+        };
+        ends.iter()
+            .flat_map(|(topic, ends)| ends.iter().map(move |(kafka_partition, end)| (topic, kafka_partition, end)))
+            .map(|(topic, kafka_partition, &end)| (end - folded(topic, kafka_partition)).max(0))
+            .sum()
+    }
+}
+
 impl View {
     /// Opens the view's file in `folder`, or makes it; a file of another version, or one that SQLite can't read, is made anew.
     ///
@@ -220,6 +241,7 @@ impl View {
             readers.push(self.shared.log.read(topic, from).await.map_err(failed)?);
         }
         let first_wait = if readers.len() > 1 { Duration::ZERO } else { WAIT };
+        let mut end = End { seen: Instant::now(), next_offsets: None };
         loop {
             let mut records = Vec::new();
             for reader in &mut readers {
@@ -228,15 +250,16 @@ impl View {
                     () = shutdown.cancelled() => return Ok(()),
                 }
             }
-            if records.is_empty() {
-                self.note_end().await.map_err(failed)?;
-                if readers.len() > 1 {
-                    // Several topics: whichever has something next.
-                    let waits = readers.iter_mut().map(|reader| reader.next(BATCH, WAIT));
-                    tokio::select! {
-                        (more, ..) = futures::future::select_all(waits) => records = more.map_err(failed)?,
-                        () = shutdown.cancelled() => return Ok(()),
-                    }
+            // Where records never cease, the end is looked for all the same: a view that keeps up is not old.
+            if records.is_empty() || end.seen.elapsed() >= LOOK_EVERY {
+                end = self.look_at_end(end).await.map_err(failed)?;
+            }
+            if records.is_empty() && readers.len() > 1 {
+                // Several topics: whichever has something next.
+                let waits = readers.iter_mut().map(|reader| reader.next(BATCH, WAIT));
+                tokio::select! {
+                    (more, ..) = futures::future::select_all(waits) => records = more.map_err(failed)?,
+                    () = shutdown.cancelled() => return Ok(()),
                 }
             }
             if !records.is_empty() {
@@ -282,28 +305,28 @@ impl View {
         }
     }
 
-    /// Nothing came: compares with the log's end.
-    async fn note_end(&self) -> Result<(), ReadError> {
-        let mut lag = 0;
+    /// Compares with the log's end, now and as it was at the last look: once everything up to there is folded, the view was at the
+    /// end then.
+    async fn look_at_end(&self, former: End) -> Result<End, ReadError> {
+        let seen = Instant::now();
+        let mut next_offsets: HashMap<Topic, NextOffsets> = HashMap::new();
         for &topic in &self.shared.topics {
             let extents = self.shared.log.extents(topic).await?;
-            let progress = self.shared.progress.borrow();
-            let next_offsets = progress.next_offsets.get(&topic);
-            lag += extents
-                .iter()
-                .map(|(kafka_partition, extent)| {
-                    extent.next - next_offsets.and_then(|next| next.get(kafka_partition)).copied().unwrap_or(0)
-                })
-                .sum::<i64>();
+            next_offsets.insert(
+                topic,
+                extents.into_iter().map(|(kafka_partition, extent)| (kafka_partition, extent.next)).collect(),
+            );
         }
-        metrics::view_lag(self.shared.name, lag);
         self.shared.progress.send_modify(|progress| {
-            progress.lag = lag;
-            if lag == 0 {
-                progress.at_end = Some(Instant::now());
+            progress.lag = progress.behind(&next_offsets);
+            if progress.lag == 0 {
+                progress.at_end = Some(seen);
+            } else if former.next_offsets.is_some_and(|former| progress.behind(&former) == 0) {
+                progress.at_end = progress.at_end.max(Some(former.seen));
             }
+            metrics::view_lag(self.shared.name, progress.lag);
         });
-        Ok(())
+        Ok(End { seen, next_offsets: Some(next_offsets) })
     }
 
     /// Reads the file on a pooled connection that can't write; all of `read` sees one state.

@@ -1,7 +1,7 @@
 //! Views: every record folded once, whatever happens to the process; rebuilt when they must be.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction};
 use suikang_schemas::Topic;
@@ -14,6 +14,13 @@ use super::{numbered, record, write};
 /// Counts records and adds up their numbers: a record that is folded twice, or never, shows.
 struct Sum {
     version: u32,
+    topics: Vec<Topic>,
+}
+
+impl Sum {
+    fn of(version: u32) -> Self {
+        Self { version, topics: vec![Topic::Scans, Topic::Codes] }
+    }
 }
 
 impl Fold for Sum {
@@ -24,7 +31,7 @@ impl Fold for Sum {
         self.version
     }
     fn topics(&self) -> Vec<Topic> {
-        vec![Topic::Scans, Topic::Codes]
+        self.topics.clone()
     }
     fn create(&self, connection: &Connection) -> rusqlite::Result<()> {
         connection.execute_batch("CREATE TABLE sum (records INTEGER, total INTEGER); INSERT INTO sum VALUES (0, 0)")
@@ -73,10 +80,10 @@ async fn folds_every_record_once(config: LogConfig) {
             expected = (expected.0 + 700, expected.1 + 699 * 350);
         }
         // Opened anew each time, and stopped somewhere on the way.
-        let view = View::open(folder.path(), Sum { version: 1 }, Arc::clone(&log)).unwrap();
+        let view = View::open(folder.path(), Sum::of(1), Arc::clone(&log)).unwrap();
         follow(&view, &log, Duration::from_millis(30 * round)).await;
     }
-    let view = View::open(folder.path(), Sum { version: 1 }, Arc::clone(&log)).unwrap();
+    let view = View::open(folder.path(), Sum::of(1), Arc::clone(&log)).unwrap();
     follow(&view, &log, super::PATIENCE).await;
     assert_eq!(sum(&view), expected);
 }
@@ -102,19 +109,19 @@ async fn another_version_or_a_broken_file_is_rebuilt() {
     let log = write(&file(&folder)).await;
     log.append(Topic::Scans, numbered(100, 3)).await.unwrap();
     let state = folder.path().join("state");
-    let view = View::open(&state, Sum { version: 1 }, Arc::clone(&log)).unwrap();
+    let view = View::open(&state, Sum::of(1), Arc::clone(&log)).unwrap();
     follow(&view, &log, super::PATIENCE).await;
     assert_eq!(sum(&view).0, 100);
     drop(view);
 
-    let view = View::open(&state, Sum { version: 2 }, Arc::clone(&log)).unwrap();
+    let view = View::open(&state, Sum::of(2), Arc::clone(&log)).unwrap();
     assert_eq!(sum(&view).0, 0, "another version starts from nothing");
     follow(&view, &log, super::PATIENCE).await;
     assert_eq!(sum(&view).0, 100);
     drop(view);
 
     std::fs::write(state.join("sum.db"), b"not a database, but long enough to look like something").unwrap();
-    let view = View::open(&state, Sum { version: 2 }, Arc::clone(&log)).unwrap();
+    let view = View::open(&state, Sum::of(2), Arc::clone(&log)).unwrap();
     follow(&view, &log, super::PATIENCE).await;
     assert_eq!(sum(&view).0, 100);
 }
@@ -125,7 +132,7 @@ async fn a_poison_record_is_passed_over_and_told() {
     let log = write(&file(&folder)).await;
     log.append(Topic::Codes, vec![record("k", "abc")]).await.unwrap();
     log.append(Topic::Codes, numbered(3, 1)).await.unwrap();
-    let view = View::open(&folder.path().join("state"), Sum { version: 1 }, Arc::clone(&log)).unwrap();
+    let view = View::open(&folder.path().join("state"), Sum::of(1), Arc::clone(&log)).unwrap();
     let told = Arc::new(std::sync::Mutex::new(Vec::new()));
     view.on_poison(Arc::new({
         let told = Arc::clone(&told);
@@ -134,4 +141,26 @@ async fn a_poison_record_is_passed_over_and_told() {
     follow(&view, &log, super::PATIENCE).await;
     assert_eq!(sum(&view).0, 3);
     assert_eq!(*told.lock().unwrap(), [(0, "no number")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_keeps_up_is_not_old_though_records_never_cease() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write(&file(&folder)).await;
+    let sum = Sum { topics: vec![Topic::Scans], ..Sum::of(1) };
+    let view = View::open(&folder.path().join("views"), sum, Arc::clone(&log)).unwrap();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn({
+        let (view, stop) = (view.clone(), stop.clone());
+        async move { view.run(stop).await }
+    });
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(5) {
+        log.append(Topic::Scans, numbered(1, 1)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let age = view.age();
+    assert!(age.is_some_and(|age| age < Duration::from_secs(4)), "{age:?} old after five seconds of records");
+    stop.cancel();
+    running.await.unwrap().unwrap();
 }
