@@ -132,3 +132,101 @@ fn decode(outcome: Vec<u8>) -> rusqlite::Result<Outcome> {
     avro::decode(&outcome)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, Box::new(error)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use suikang_schemas::KeyId;
+    use suikang_schemas::outcome::{DeclarationPosition, Issued};
+    use suikang_schemas::status::Status;
+
+    use super::*;
+
+    const SUBJECT: Subject = Subject([1; 16]);
+
+    /// The outcome of a record at `offset`; its code is told apart by the offset, as a code id is by its record.
+    fn outcome_of(declaration: u8, offset: u8, is_issued: bool) -> Outcome {
+        let issued = Issued {
+            code_id: CodeId([offset; 16]),
+            status: Status::Green,
+            reasons: Vec::new(),
+            expires_at_ms: 0,
+            policy_version: 1,
+            signing_key: KeyId([0; 8]),
+            pass_code: Vec::new(),
+        };
+        Outcome {
+            declaration_id: DeclarationId([declaration; 16]),
+            subject: SUBJECT,
+            declaration_position: DeclarationPosition { kafka_partition: 0, offset: offset.into() },
+            accepted_at_ms: 0,
+            committee: "440106001003".parse().unwrap(),
+            community: None,
+            issued: is_issued.then_some(issued),
+            rejected: None,
+        }
+    }
+
+    fn folded(arrivals: &[Outcome]) -> Connection {
+        let mut fold = CodesFold::new(Arc::default());
+        let mut connection = Connection::open_in_memory().unwrap();
+        fold.create(&connection).unwrap();
+        let transaction = connection.transaction().unwrap();
+        for (offset, outcome) in arrivals.iter().enumerate() {
+            let record = Record {
+                topic: Topic::Codes,
+                kafka_partition: 0,
+                offset: i64::try_from(offset).unwrap(),
+                record_key: Vec::new(),
+                payload: avro::encode(outcome),
+                time_ms: 0,
+            };
+            fold.apply(&transaction, &record).unwrap();
+        }
+        transaction.commit().unwrap();
+        connection
+    }
+
+    prop_compose! {
+        /// Records of a few declarations of one subject, and an order in which their outcomes arrive, some of them twice.
+        fn arrivals()(records in prop::collection::vec((0..4u8, any::<bool>()), 1..12))(
+            arrivals in Just(
+                records
+                    .iter()
+                    .chain(&records[..records.len() / 2])
+                    .zip((0..records.len()).chain(0..records.len() / 2))
+                    .map(|(&(declaration, is_issued), offset)| outcome_of(declaration, offset as u8, is_issued))
+                    .collect::<Vec<_>>()
+            ).prop_shuffle()
+        ) -> Vec<Outcome> {
+            arrivals
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_two_rules_hold_in_whatever_order_outcomes_arrive(arrivals in arrivals()) {
+            let connection = folded(&arrivals);
+            let mut counting: BTreeMap<DeclarationId, &Outcome> = BTreeMap::new();
+            for outcome in &arrivals {
+                let smallest = counting.entry(outcome.declaration_id).or_insert(outcome);
+                if outcome.declaration_position < smallest.declaration_position {
+                    *smallest = outcome;
+                }
+            }
+            let newest = counting.values().filter(|outcome| outcome.issued.is_some()).max_by_key(|o| o.declaration_position);
+            prop_assert_eq!(current(&connection, &SUBJECT).unwrap(), newest.copied().cloned());
+            for outcome in &arrivals {
+                let counts = counting[&outcome.declaration_id];
+                let known = super::outcome(&connection, &outcome.declaration_id).unwrap();
+                prop_assert_eq!(known, Some(counts.clone()));
+                if let Some(issued) = &outcome.issued {
+                    let later = newest.is_some_and(|newest| newest.declaration_position > counts.declaration_position);
+                    prop_assert_eq!(is_superseded(&connection, &issued.code_id).unwrap(), later);
+                }
+            }
+        }
+    }
+}
