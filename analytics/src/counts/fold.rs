@@ -1,0 +1,196 @@
+//! The fold: scans and outcomes become counts.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use suikang_schemas::outcome::{Issued, Outcome};
+use suikang_schemas::scan::{Direction, Scan, ScanUpload};
+use suikang_schemas::{Topic, avro};
+use suikang_stream::{Fold, FoldError, Record};
+
+use crate::rows::local_day_and_hour;
+
+/// Declaration ids older than this can't come again.
+const REMEMBERED_MS: i64 = 30 * 3_600_000;
+
+pub(super) struct CountsFold;
+
+impl Fold for CountsFold {
+    fn name(&self) -> &'static str {
+        "counts"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn topics(&self) -> Vec<Topic> {
+        vec![Topic::Scans, Topic::Codes]
+    }
+
+    fn create(&self, connection: &Connection) -> rusqlite::Result<()> {
+        connection.execute_batch(
+            "CREATE TABLE entries (checkpoint TEXT, local_date INTEGER, hour INTEGER, direction TEXT, verdict TEXT, scans INTEGER NOT NULL,
+                 PRIMARY KEY (checkpoint, local_date, hour, direction, verdict)) STRICT, WITHOUT ROWID;
+             CREATE TABLE reasons (checkpoint TEXT, local_date INTEGER, reason TEXT, scans INTEGER NOT NULL,
+                 PRIMARY KEY (checkpoint, local_date, reason)) STRICT, WITHOUT ROWID;
+             CREATE TABLE fevers (checkpoint TEXT, local_date INTEGER, scans INTEGER NOT NULL,
+                 PRIMARY KEY (checkpoint, local_date)) STRICT, WITHOUT ROWID;
+             CREATE TABLE standing (subject BLOB PRIMARY KEY, committee TEXT NOT NULL, status TEXT NOT NULL, expiry_hour INTEGER NOT NULL,
+                 declaration_offset INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+             CREATE TABLE codes (committee TEXT, status TEXT, expiry_hour INTEGER, people INTEGER NOT NULL,
+                 PRIMARY KEY (committee, status, expiry_hour)) STRICT, WITHOUT ROWID;
+             CREATE TABLE declared (committee TEXT PRIMARY KEY, people INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+             CREATE TABLE seen (device_epoch INTEGER, first INTEGER, last INTEGER NOT NULL, PRIMARY KEY (device_epoch, first)) STRICT, WITHOUT ROWID;
+             CREATE TABLE ended (declaration_id BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;",
+        )
+    }
+
+    fn apply(&mut self, transaction: &Transaction<'_>, record: &Record) -> Result<(), FoldError> {
+        match record.topic {
+            Topic::Scans => {
+                let upload = avro::decode(&record.payload).map_err(|_| FoldError::Poison("not a scan upload"))?;
+                count_scans(transaction, &upload)?;
+            }
+            _ => {
+                let outcome = avro::decode(&record.payload).map_err(|_| FoldError::Poison("not an outcome"))?;
+                count_outcome(transaction, &outcome, record)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Counts an upload's new scans: summed up first, for most lie in the same hour.
+fn count_scans(transaction: &Transaction<'_>, upload: &ScanUpload) -> rusqlite::Result<()> {
+    let new = new_seqs(transaction, upload)?;
+    let checkpoint = upload.checkpoint.as_str();
+    let mut entries: BTreeMap<(i32, i32, &str, &str), i64> = BTreeMap::new();
+    let mut reasons: BTreeMap<(i32, &str), i64> = BTreeMap::new();
+    let mut fevers: BTreeMap<i32, i64> = BTreeMap::new();
+    for (_, scan) in (upload.first_seq..).zip(&upload.scans).filter(|(seq, _)| new.contains(seq)) {
+        let (day, hour) = local_day_and_hour(scan.scanned_at_ms);
+        *entries.entry((day, hour, direction(scan), scan.verdict.as_str())).or_default() += 1;
+        for reason in &scan.reasons {
+            *reasons.entry((day, reason)).or_default() += 1;
+            if reason == suikang_schemas::decide::Reason::Fever.as_str() {
+                *fevers.entry(day).or_default() += 1;
+            }
+        }
+    }
+    let mut add = transaction.prepare_cached(
+        "INSERT INTO entries VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT DO UPDATE SET scans = scans + excluded.scans",
+    )?;
+    for ((day, hour, direction, verdict), scans) in entries {
+        add.execute(params![checkpoint, day, hour, direction, verdict, scans])?;
+    }
+    let mut add = transaction.prepare_cached(
+        "INSERT INTO reasons VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET scans = scans + excluded.scans",
+    )?;
+    for ((day, reason), scans) in reasons {
+        add.execute(params![checkpoint, day, reason, scans])?;
+    }
+    let mut add = transaction.prepare_cached(
+        "INSERT INTO fevers VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET scans = scans + excluded.scans",
+    )?;
+    for (day, scans) in fevers {
+        add.execute(params![checkpoint, day, scans])?;
+    }
+    Ok(())
+}
+
+fn direction(scan: &Scan) -> &'static str {
+    match scan.direction {
+        Direction::Entry => "entry",
+        Direction::Exit => "exit",
+    }
+}
+
+/// The numbers of an upload that were not seen before; they are now. Intervals that touch become one.
+fn new_seqs(transaction: &Transaction<'_>, upload: &ScanUpload) -> rusqlite::Result<Vec<i64>> {
+    let epoch = upload.device_epoch;
+    let first = upload.first_seq;
+    let last = first + i64::try_from(upload.scans.len()).unwrap_or(0) - 1;
+    let mut touching = transaction.prepare_cached(
+        "SELECT first, last FROM seen WHERE device_epoch = ?1 AND first <= ?3 + 1 AND last >= ?2 - 1 ORDER BY first",
+    )?;
+    let touching: Vec<(i64, i64)> = touching
+        .query_map(params![epoch, first, last], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let new =
+        (first..=last).filter(|seq| !touching.iter().any(|(first, last)| (first..=last).contains(&seq))).collect();
+    let whole = touching.iter().fold((first, last), |whole, touched| (whole.0.min(touched.0), whole.1.max(touched.1)));
+    let mut remove = transaction.prepare_cached("DELETE FROM seen WHERE device_epoch = ?1 AND first = ?2")?;
+    for (first, _) in &touching {
+        remove.execute(params![epoch, first])?;
+    }
+    transaction.prepare_cached("INSERT INTO seen VALUES (?1, ?2, ?3)")?.execute(params![epoch, whole.0, whole.1])?;
+    Ok(new)
+}
+
+/// Among outcomes of one declaration the first counts, among declarations of one subject the greatest position.
+fn count_outcome(transaction: &Transaction<'_>, outcome: &Outcome, record: &Record) -> rusqlite::Result<()> {
+    let new = transaction
+        .prepare_cached("INSERT OR IGNORE INTO ended VALUES (?1)")?
+        .execute([outcome.declaration_id.0.as_slice()])?;
+    if record.offset % 10_000 == 0 {
+        // Ids begin with their time, so the old ones are the smallest.
+        let oldest = (record.time_ms - REMEMBERED_MS).max(0).to_be_bytes();
+        transaction.execute("DELETE FROM ended WHERE declaration_id < ?1", [&oldest[2..]])?;
+    }
+    let (Some(issued), true) = (&outcome.issued, new > 0) else { return Ok(()) };
+    let subject = outcome.subject.0.as_slice();
+    let former: Option<(String, String, i64, i64)> = transaction
+        .prepare_cached("SELECT committee, status, expiry_hour, declaration_offset FROM standing WHERE subject = ?1")?
+        .query_row([subject], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .optional()?;
+    if former.as_ref().is_some_and(|(.., offset)| *offset > outcome.declaration_position.offset) {
+        return Ok(());
+    }
+    if let Some((committee, status, expiry_hour, _)) = &former {
+        add_code(transaction, committee, status, *expiry_hour, -1)?;
+        add_declared(transaction, committee, -1)?;
+    }
+    let committee = outcome.committee.as_str();
+    let expiry_hour = expiry_hour(issued);
+    add_code(transaction, committee, issued.status.as_str(), expiry_hour, 1)?;
+    add_declared(transaction, committee, 1)?;
+    transaction.prepare_cached("INSERT OR REPLACE INTO standing VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
+        subject,
+        committee,
+        issued.status.as_str(),
+        expiry_hour,
+        outcome.declaration_position.offset
+    ])?;
+    Ok(())
+}
+
+/// The hour since 1970 at whose end the code has run out.
+fn expiry_hour(issued: &Issued) -> i64 {
+    issued.expires_at_ms.div_euclid(3_600_000)
+}
+
+fn add_code(
+    transaction: &Transaction<'_>,
+    committee: &str,
+    status: &str,
+    expiry_hour: i64,
+    people: i64,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO codes VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET people = people + excluded.people",
+        )?
+        .execute(params![committee, status, expiry_hour, people])?;
+    Ok(())
+}
+
+fn add_declared(transaction: &Transaction<'_>, committee: &str, people: i64) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO declared VALUES (?1, ?2) ON CONFLICT DO UPDATE SET people = people + excluded.people",
+        )?
+        .execute(params![committee, people])?;
+    Ok(())
+}
