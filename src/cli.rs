@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{completions, halt, keys, reconcile, simulate, tail, token, topics, verify};
+use crate::commands::{completions, halt, keys, reconcile, seed, simulate, tail, token, topics, verify};
 use crate::config::{self, Config};
 use crate::stages::{self, Stages};
 
@@ -78,6 +78,8 @@ enum Command {
     /// Stop issuing, or let it go on
     #[command(subcommand)]
     Halt(halt::HaltCommand),
+    /// Put the demonstration city, Guangzhou, into the registry
+    Seed,
     /// Let a city declare and be checked through HTTP, reproducibly
     #[command(after_help = "Example: suikang simulate --declarations 10000 --scans 50000 --seed 1 --speed max")]
     Simulate(simulate::SimulateArgs),
@@ -116,6 +118,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Token(args) => token::run(&config, args).await,
         Command::Verify(args) => return verify::run(&config, args).await,
         Command::Halt(command) => halt::run(&config, command).await,
+        Command::Seed => seed::run(&config).await,
         Command::Simulate(args) => simulate::run(&config, args).await,
         Command::Reconcile(args) => return reconcile::run(&config, args).await,
         Command::Completions(args) => completions::run(args),

@@ -9,7 +9,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use suikang_analytics::counts::Counts;
+use suikang_analytics::cut::Cuts;
+use suikang_analytics::pseudonym::LakeSecret;
 use suikang_analytics::sql::SqlEngine;
+use suikang_analytics::writer::Writer;
 use suikang_api::{ApiState, audit::Auditor};
 use suikang_ingest::Doors;
 use suikang_registry::secrets::Unlock;
@@ -128,8 +131,43 @@ impl Process {
             parts.push(Box::new(move || issuer.readiness()));
         }
         if stages.analytics || stages.api {
-            let lake_secret = keys::lake_secret(&config.keys_dir, &unlock)?;
-            let _ = lake_secret;
+            let counts = Counts::open(Arc::clone(&log), &config.state_dir)?;
+            services.start("the counts", |stop| {
+                let counts = counts.clone();
+                async move { counts.run(stop).await }
+            });
+            parts.push(Box::new({
+                let counts = counts.clone();
+                move || counts.readiness()
+            }));
+            let secret = LakeSecret::new(keys::lake_secret(&config.keys_dir, &unlock)?);
+            if stages.analytics {
+                let writer = Writer::new(config.analytics.clone(), Arc::clone(&log), registry.clone(), secret.clone());
+                services.start("the lake's writer", |stop| {
+                    let writer = writer.clone();
+                    async move { writer.run(stop).await }
+                });
+                parts.push(Box::new(move || writer.readiness()));
+            }
+            if stages.api {
+                let cuts = Cuts::new(config.analytics.clone(), Arc::clone(&log), secret);
+                services.start("lake and tail", |stop| {
+                    let cuts = cuts.clone();
+                    async move { cuts.run(stop).await }
+                });
+                parts.push(Box::new({
+                    let cuts = cuts.clone();
+                    move || cuts.readiness()
+                }));
+                router = router.merge(suikang_api::router(ApiState {
+                    registry: registry.clone(),
+                    codes: codes.clone(),
+                    counts,
+                    sql: SqlEngine::new(config.analytics.clone(), cuts),
+                    audit: Auditor::new(Arc::clone(&log), &config.node),
+                    settings: Arc::new(config.api.clone()),
+                }));
+            }
         }
         let operations = Operations::new(metrics, parts);
         router = router.merge(operations::router(operations.clone()));

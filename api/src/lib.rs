@@ -11,7 +11,7 @@ pub mod state;
 mod declarations;
 mod districts;
 mod keys;
-mod openapi;
+pub mod openapi;
 mod overview;
 mod pages;
 mod sql;
@@ -20,7 +20,6 @@ mod verify;
 // What stands behind them.
 pub mod audit;
 mod dates;
-pub mod vault;
 
 pub use router::router;
 pub use settings::Settings;

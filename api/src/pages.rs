@@ -21,8 +21,8 @@ struct Index {
 struct Assets;
 
 /// `GET /`: the city on one page.
-pub(crate) async fn index(State(state): State<ApiState>, bearer: Option<Bearer>) -> Result<Html<String>, Problem> {
-    let page = Index { overview: overview::read(&state, bearer.as_ref())? };
+pub(crate) async fn index(State(state): State<ApiState>, bearer: Result<Bearer, Problem>) -> Result<Html<String>, Problem> {
+    let page = Index { overview: overview::read(&state, bearer.as_ref().ok())? };
     page.render().map(Html).map_err(|error| {
         tracing::error!(%error, "a page cannot be rendered");
         Problem::internal()

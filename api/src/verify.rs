@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use suikang_registry::http::StrictJson;
+use suikang_registry::http::{Problem, StrictJson};
 use suikang_schemas::decide::Reason;
 use suikang_schemas::pass_code;
 
@@ -59,22 +59,28 @@ struct Claims {
 }
 
 /// Looks at a code.
-pub(crate) async fn verify(State(state): State<ApiState>, StrictJson(request): StrictJson<Request, 4096>) -> Json<Answer> {
+pub(crate) async fn verify(State(state): State<ApiState>, StrictJson(request): StrictJson<Request, 4096>) -> Result<Json<Answer>, Problem> {
     let snapshot = state.registry.snapshot();
     let Some(key_list) = snapshot.key_list() else {
-        return Json(Answer { reason: Some(Reason::UnknownKey.into()), ..Answer::default() });
+        return Ok(Json(Answer { reason: Some(Reason::UnknownKey.into()), ..Answer::default() }));
     };
     let verified = match pass_code::verify(&request.code, &key_list.list, now_ms()) {
         Ok(verified) => verified,
-        Err(error) => return Json(Answer { reason: Some(error.failure().reason().into()), ..Answer::default() }),
+        Err(error) => return Ok(Json(Answer { reason: Some(error.reason().into()), ..Answer::default() })),
     };
     let claims = &verified.claims;
     let reason = if claims.expires_at_ms() <= now_ms() {
         Some(Reason::Expired)
     } else {
-        state.codes.refused(&claims.code_id)
+        match state.codes.is_superseded(&claims.code_id).await {
+            Ok(superseded) => superseded.then_some(Reason::Superseded),
+            Err(error) => {
+                tracing::error!(%error, "the codes cannot be read");
+                return Err(Problem::internal());
+            }
+        }
     };
-    Json(Answer {
+    Ok(Json(Answer {
         valid: reason.is_none(),
         reason: reason.map(ReasonWords::from),
         claims: Some(Claims {
@@ -85,5 +91,5 @@ pub(crate) async fn verify(State(state): State<ApiState>, StrictJson(request): S
             issued_at: rfc3339(claims.issued_at_ms()),
             expires_at: rfc3339(claims.expires_at_ms()),
         }),
-    })
+    }))
 }

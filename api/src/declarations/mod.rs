@@ -32,24 +32,24 @@ enum Known {
 }
 
 /// The declaration's outcome, if this caller may see it.
-fn find(state: &ApiState, caller: &Caller, id: &str) -> Result<Known, Problem> {
+async fn find(state: &ApiState, caller: &Caller, id: &str) -> Result<Known, Problem> {
     if !caller.may_somewhere(Action::ReadOwnDeclaration) && !caller.may_somewhere(Action::ReadDeclaration) {
         return Err(Problem::forbidden());
     }
     let id: DeclarationId = id.parse().map_err(|_| Problem::not_found())?;
-    let Some(outcome) = state.codes.outcome(&id).map_err(broken)? else {
+    let Some(outcome) = state.codes.outcome(&id).await.map_err(broken)? else {
         let age_ms = u128::try_from(now_ms() - id.time_ms()).unwrap_or(0);
         return if age_ms <= MAY_STILL_ARRIVE.as_millis() { Ok(Known::Pending) } else { Err(Problem::not_found()) };
     };
     let may = caller.may(Action::ReadDeclaration, &outcome.committee)
         || caller.may_somewhere(Action::ReadOwnDeclaration)
-            && state.registry.person(&outcome.subject).map_err(broken)?.is_some_and(|person| person.holder == caller.login);
+            && state.registry.person(&outcome.subject).await.map_err(broken)?.is_some_and(|person| person.holder == caller.login);
     if may { Ok(Known::Ended(outcome)) } else { Err(Problem::not_found()) }
 }
 
 /// The declaration's code, if there is one.
-fn find_code(state: &ApiState, caller: &Caller, id: &str) -> Result<(Outcome, Issued), Problem> {
-    match find(state, caller, id)? {
+async fn find_code(state: &ApiState, caller: &Caller, id: &str) -> Result<(Outcome, Issued), Problem> {
+    match find(state, caller, id).await? {
         Known::Pending => Err(Problem::unavailable(1).detail("尚未签发 not issued yet")),
         Known::Ended(outcome) => match outcome.issued.clone() {
             Some(issued) => Ok((outcome, issued)),

@@ -35,10 +35,10 @@ pub(crate) async fn print(
     Bearer(caller): Bearer,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let (outcome, issued) = find_code(&state, &caller, &id)?;
+    let (outcome, issued) = find_code(&state, &caller, &id).await?;
     let snapshot = state.registry.snapshot();
     let district = outcome.committee.ancestor(Level::District).and_then(|area| snapshot.place(&area).cloned());
-    let masked_name = state.registry.person(&outcome.subject).map_err(broken)?.and_then(|person| person.masked_name);
+    let masked_name = state.registry.person(&outcome.subject).await.map_err(broken)?.and_then(|person| person.masked_name);
     let (status_zh, status_en) = issued.status.words();
     let expires = local(issued.expires_at_ms);
     let page = CodePage {

@@ -17,7 +17,7 @@ pub(crate) async fn read(
     Bearer(caller): Bearer,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    Ok(Json(match find(&state, &caller, &id)? {
+    Ok(Json(match find(&state, &caller, &id).await? {
         Known::Pending => json!({"declaration_id": id, "state": "pending"}),
         Known::Ended(outcome) => answer(&outcome),
     }))

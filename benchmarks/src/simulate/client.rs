@@ -36,7 +36,7 @@ impl std::fmt::Debug for Client {
 #[derive(Debug, thiserror::Error)]
 pub enum GivenUp {
     /// No usable answer within the patience of a client.
-    #[error("no answer from {0} within {} s", PATIENCE.as_secs())]
+    #[error("no usable answer from {0} for two minutes")]
     NoAnswer(String),
     /// An answer that is not what the API promises.
     #[error("an answer that the API does not promise: {0}")]

@@ -52,19 +52,19 @@ pub fn family(rng: &mut StdRng, city: &City, number: u64) -> Vec<Resident> {
 fn declaration(rng: &mut StdRng, committee: &AreaCode, surname: &str) -> Value {
     let born = NaiveDate::from_ymd_opt(1930, 1, 1).expect("a date") + Days::new(rng.random_range(0..32_000));
     let given = GIVEN_NAMES[rng.random_range(0..GIVEN_NAMES.len())];
+    let phone = format!("1{}{:09}", rng.random_range(3..10), rng.random_range(0..1_000_000_000u32));
+    let address = format!("{}号{}房", rng.random_range(1..400), rng.random_range(101..3_000));
+    let kind = if rng.random_bool(0.9) { "resident" } else { "returning" };
+    let capacity = ["owner", "tenant", "family"][rng.random_range(0..3)];
     json!({
         "person": {
             "name": format!("{surname}{given}"),
             "document": {"type": "resident_id", "number": resident_id(rng, born)},
-            "phone": format!("1{}{:09}", rng.random_range(3..10), rng.random_range(0..1_000_000_000u32)),
-            "address": format!("{}号{}房", rng.random_range(1..400), rng.random_range(101..3_000)),
-            "kind": if rng.random_bool(0.9) { "resident" } else { "returning" },
+            "phone": phone,
+            "address": address,
+            "kind": kind,
         },
-        "residence": {
-            "committee": committee,
-            "community": format!("{committee}-001"),
-            "capacity": ["owner", "tenant", "family"][rng.random_range(0..3)],
-        },
+        "residence": {"committee": committee, "community": format!("{committee}-001"), "capacity": capacity},
         "health": health(rng),
     })
 }
@@ -111,7 +111,7 @@ fn resident_id(rng: &mut StdRng, born: NaiveDate) -> String {
 #[cfg(test)]
 mod tests {
     use rand::SeedableRng as _;
-    use suikang_schemas::document::{DocumentNumber, DocumentType};
+    use suikang_schemas::document::{DocumentType, IdentityDocument};
 
     use super::*;
 
@@ -121,7 +121,8 @@ mod tests {
         for day in (0..32_000).step_by(177) {
             let born = NaiveDate::from_ymd_opt(1930, 1, 1).unwrap() + Days::new(day);
             let number = resident_id(&mut rng, born);
-            assert!(DocumentNumber::parse(DocumentType::ResidentId, &number).is_ok());
+            let today = chrono::Utc::now().date_naive();
+            assert!(IdentityDocument::parse(DocumentType::ResidentId, &number, today).is_ok(), "{number}");
         }
     }
 

@@ -9,6 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use suikang_registry::Caller;
+use suikang_registry::secrets::Unlock;
+use suikang_registry::tokens::TokenKey;
 use suikang_schemas::AreaCode;
 use tokio_util::sync::CancellationToken;
 
@@ -86,6 +89,10 @@ fn say(walk: &Walk, what: &str) {
 /// # Errors
 /// If the folder holds no token key.
 pub fn mint(keys: &Path) -> anyhow::Result<Mint> {
-    let key = suikang_registry::tokens::TokenKey::open(keys)?;
-    Ok(Arc::new(move |role: &str, area: &AreaCode, login: &str| key.mint(role, area, login, Duration::from_secs(12 * 3600))))
+    let token_key = TokenKey::load(keys, &Unlock::of(keys, None))?;
+    Ok(Arc::new(move |role: &str, area: &AreaCode, login: &str| {
+        let role = role.parse().expect("the walk knows the roles");
+        let caller = Caller { role, area: area.clone(), login: login.to_owned() };
+        token_key.mint(&caller, chrono::Utc::now().timestamp_millis(), Duration::from_secs(12 * 3600))
+    }))
 }

@@ -1,0 +1,7 @@
+//! What districts read.
+
+mod csv;
+mod range;
+mod summary;
+
+pub(crate) use summary::summary;
