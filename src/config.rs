@@ -67,7 +67,8 @@ pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Config> {
         layers = layers.merge(Toml::file(file));
     }
     let environment = Env::prefixed(PREFIX).filter(|key| !NOT_KEYS.iter().any(|other| key == other)).split("__");
-    layers.merge(environment).extract().context(
-        "the configuration is not valid; `suikang config show` prints every key with its default",
-    )
+    layers
+        .merge(environment)
+        .extract()
+        .context("the configuration is not valid; `suikang config show` prints every key with its default")
 }

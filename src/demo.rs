@@ -26,7 +26,8 @@ pub(crate) async fn found(config: &Config, log: &Arc<dyn Log>) -> anyhow::Result
         keys::init(&config.keys_dir, &unlock, now_ms())?;
         tracing::info!(folder = %config.keys_dir.display(), "made keys for the demonstration");
     }
-    let registry = Registry::open(Arc::clone(log), &config.state_dir, NodeSecrets::load(&config.keys_dir, &unlock)?).await?;
+    let registry =
+        Registry::open(Arc::clone(log), &config.state_dir, NodeSecrets::load(&config.keys_dir, &unlock)?).await?;
     let stop = CancellationToken::new();
     let following = tokio::spawn({
         let (registry, stop) = (registry.clone(), stop.clone());

@@ -77,8 +77,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, settings: &Http
             }
         };
         let service = TowerToHyperService::new(router.clone());
-        let connection =
-            graceful.watch(connections.serve_connection(TokioIo::new(stream), service).into_owned());
+        let connection = graceful.watch(connections.serve_connection(TokioIo::new(stream), service).into_owned());
         tokio::spawn(async move {
             // A client that goes away or sends nonsense ends its own connection only.
             if let Err(error) = connection.await {

@@ -15,7 +15,6 @@ use suikang_analytics::sql::SqlEngine;
 use suikang_analytics::writer::Writer;
 use suikang_api::{ApiState, audit::Auditor};
 use suikang_ingest::Doors;
-use suikang_registry::secrets::Unlock;
 use suikang_registry::{Codes, NodeSecrets, Registry, keys};
 use suikang_stream::{Access, Log};
 use tokio::net::TcpListener;
@@ -123,7 +122,8 @@ impl Process {
         }
         if stages.issuer {
             let keystore = suikang_issuer::Keystore::load(&config.keys_dir, &unlock)?;
-            let issuer = suikang_issuer::Issuer::new(config.issuer.clone(), Arc::clone(&log), registry.clone(), keystore);
+            let issuer =
+                suikang_issuer::Issuer::new(config.issuer.clone(), Arc::clone(&log), registry.clone(), keystore);
             services.start("the issuer", |stop| {
                 let issuer = issuer.clone();
                 async move { issuer.run(stop).await }

@@ -30,7 +30,10 @@ pub(crate) enum LogFormat {
 impl Default for TelemetrySettings {
     fn default() -> Self {
         // delta-rs and the Parquet reader tell much at info that only their developers need.
-        Self { log: "info,deltalake=warn,deltalake_core=warn,delta_kernel=warn,datafusion=warn".to_owned(), format: LogFormat::Text }
+        Self {
+            log: "info,deltalake=warn,deltalake_core=warn,delta_kernel=warn,datafusion=warn".to_owned(),
+            format: LogFormat::Text,
+        }
     }
 }
 
@@ -40,8 +43,9 @@ const SECONDS: [f64; 14] =
 
 /// Starts logging and metrics; the handle renders the metrics.
 pub(crate) fn start(settings: &TelemetrySettings) -> anyhow::Result<PrometheusHandle> {
-    let filter = EnvFilter::try_new(&settings.log)
-        .map_err(|error| anyhow::anyhow!("telemetry.log is not a filter such as \"info,suikang_issuer=debug\": {error}"))?;
+    let filter = EnvFilter::try_new(&settings.log).map_err(|error| {
+        anyhow::anyhow!("telemetry.log is not a filter such as \"info,suikang_issuer=debug\": {error}")
+    })?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -15,7 +15,8 @@ const MAX_AGE: &str = "public, max-age=60";
 pub(crate) async fn signed_list(State(state): State<ApiState>) -> Result<Response, Problem> {
     let snapshot = state.registry.snapshot();
     let list = snapshot.key_list().ok_or_else(Problem::not_found)?;
-    let headers = [(header::CONTENT_TYPE, "application/cose; cose-type=\"cose-sign1\""), (header::CACHE_CONTROL, MAX_AGE)];
+    let headers =
+        [(header::CONTENT_TYPE, "application/cose; cose-type=\"cose-sign1\""), (header::CACHE_CONTROL, MAX_AGE)];
     Ok((headers, list.signed.clone()).into_response())
 }
 

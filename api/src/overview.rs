@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Datelike as _};
 use serde::Serialize;
-use suikang_registry::http::{Bearer, Problem};
 use suikang_registry::Action;
+use suikang_registry::http::{Bearer, Problem};
 use suikang_schemas::area::Level;
 use suikang_schemas::status::Status;
 
@@ -52,7 +52,10 @@ pub(crate) struct District {
 }
 
 /// `GET /v1/overview`.
-pub(crate) async fn json(State(state): State<ApiState>, bearer: Result<Bearer, Problem>) -> Result<Json<Overview>, Problem> {
+pub(crate) async fn json(
+    State(state): State<ApiState>,
+    bearer: Result<Bearer, Problem>,
+) -> Result<Json<Overview>, Problem> {
     read(&state, bearer.as_ref().ok()).map(Json)
 }
 

@@ -21,7 +21,10 @@ struct Index {
 struct Assets;
 
 /// `GET /`: the city on one page.
-pub(crate) async fn index(State(state): State<ApiState>, bearer: Result<Bearer, Problem>) -> Result<Html<String>, Problem> {
+pub(crate) async fn index(
+    State(state): State<ApiState>,
+    bearer: Result<Bearer, Problem>,
+) -> Result<Html<String>, Problem> {
     let page = Index { overview: overview::read(&state, bearer.as_ref().ok())? };
     page.render().map(Html).map_err(|error| {
         tracing::error!(%error, "a page cannot be rendered");
@@ -38,5 +41,6 @@ pub(crate) async fn asset(Path(file): Path<String>) -> Result<Response, Problem>
         Some("svg") => "image/svg+xml",
         _ => "application/octet-stream",
     };
-    Ok(([(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "public, max-age=300")], asset.data).into_response())
+    Ok(([(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "public, max-age=300")], asset.data)
+        .into_response())
 }

@@ -28,7 +28,11 @@ pub(crate) async fn query(
 ) -> Result<Response, Problem> {
     let allowed = caller.may_somewhere(Action::QuerySql);
     // The text is kept without its literals, which might be anything.
-    state.audit.record(&caller, "query_sql", &without_literals(&request.sql), allowed).await.map_err(|_| Problem::unavailable(2))?;
+    state
+        .audit
+        .record(&caller, "query_sql", &without_literals(&request.sql), allowed)
+        .await
+        .map_err(|_| Problem::unavailable(2))?;
     if !allowed {
         return Err(Problem::forbidden());
     }
@@ -44,7 +48,8 @@ fn render(answer: &Answer, accept: &str) -> Result<Response, Box<dyn std::error:
     let cut = serde_json::to_string(&answer.cut)?;
     let named = |content_type: &'static str, body: Vec<u8>| {
         let truncated = if answer.truncated { "true" } else { "false" };
-        ([("content-type", content_type), ("suikang-truncated", truncated)], [("suikang-cut", cut.clone())], body).into_response()
+        ([("content-type", content_type), ("suikang-truncated", truncated)], [("suikang-cut", cut.clone())], body)
+            .into_response()
     };
     Ok(if accept.contains("text/csv") {
         named("text/csv; charset=utf-8", format::csv(answer)?)
@@ -71,12 +76,15 @@ fn render(answer: &Answer, accept: &str) -> Result<Response, Box<dyn std::error:
 }
 
 fn problem(error: SqlError) -> Problem {
-    let unprocessable = |code: &'static str, zh_en: &'static str| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, zh_en);
+    let unprocessable =
+        |code: &'static str, zh_en: &'static str| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, zh_en);
     match error {
         SqlError::Refused(why) => unprocessable("sql_refused", "只能查询 Only questions are answered").detail(why),
         SqlError::Invalid(why) => unprocessable("sql_invalid", "查询有误 The query is wrong").detail(why),
-        SqlError::TimedOut(after) => unprocessable("sql_timed_out", "查询超时，已停止 The query took too long and was stopped")
-            .with("after_ms", u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+        SqlError::TimedOut(after) => {
+            unprocessable("sql_timed_out", "查询超时，已停止 The query took too long and was stopped")
+                .with("after_ms", u64::try_from(after.as_millis()).unwrap_or(u64::MAX))
+        }
         SqlError::TooLarge => unprocessable("sql_too_large", "查询占用内存过多 The query needs too much memory"),
         SqlError::NotReady => Problem::unavailable(2),
         SqlError::Broke => Problem::internal(),

@@ -59,7 +59,10 @@ struct Claims {
 }
 
 /// Looks at a code.
-pub(crate) async fn verify(State(state): State<ApiState>, StrictJson(request): StrictJson<Request, 4096>) -> Result<Json<Answer>, Problem> {
+pub(crate) async fn verify(
+    State(state): State<ApiState>,
+    StrictJson(request): StrictJson<Request, 4096>,
+) -> Result<Json<Answer>, Problem> {
     let snapshot = state.registry.snapshot();
     let Some(key_list) = snapshot.key_list() else {
         return Ok(Json(Answer { reason: Some(Reason::UnknownKey.into()), ..Answer::default() }));

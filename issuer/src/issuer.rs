@@ -115,8 +115,16 @@ impl Issuer {
 impl Shared {
     /// Goes on where the group has stored, else at the log's start.
     async fn start(&self, declarations: &mut dyn GroupReader, gained: &[i32]) -> Result<(), ReadError> {
-        let stored = retry(|| "stored offsets", async || declarations.committed(gained).await).await?;
-        let extents = retry(|| "extents", async || self.log.extents(Topic::Declarations).await).await?;
+        let stored = loop {
+            if let Some(stored) = or_later(declarations.committed(gained).await).await? {
+                break stored;
+            }
+        };
+        let extents = loop {
+            if let Some(extents) = or_later(self.log.extents(Topic::Declarations).await).await? {
+                break extents;
+            }
+        };
         for kafka_partition in gained {
             let extent = extents.get(kafka_partition).copied();
             let start = extent.map_or(0, |extent| extent.start);
@@ -274,19 +282,16 @@ fn observe(outcomes: &[Outcome]) {
     }
 }
 
-/// Asks the log again while it is away.
-async fn retry<T>(
-    what: impl Fn() -> &'static str,
-    mut ask: impl AsyncFnMut() -> Result<T, ReadError>,
-) -> Result<T, ReadError> {
-    loop {
-        match ask().await {
-            Err(error) if error.is_retryable() => {
-                tracing::warn!(%error, "{} cannot be read now", what());
-                tokio::time::sleep(RETRY).await;
-            }
-            answered => return answered,
+/// What the log answered; nothing, after a pause, if it is away.
+async fn or_later<T>(answered: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
+    match answered {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.is_retryable() => {
+            tracing::warn!(%error, "the log cannot be asked now");
+            tokio::time::sleep(RETRY).await;
+            Ok(None)
         }
+        Err(error) => Err(error),
     }
 }
 

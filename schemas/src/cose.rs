@@ -7,13 +7,17 @@
 //! What is signed is the Sig_structure `["Signature1", protected, aad, payload]`. The `aad` says what the bytes are for, so that a signature
 //! made for one purpose proves nothing for another; pass codes have none, which is what every verifier in the world expects.
 //!
-//! Decoding accepts exactly the bytes that encoding makes: no other tag, header, length or order (RFC 8949, 4.2.1).
+//! Decoding accepts exactly the bytes that encoding makes: no other tag, header, length or order (RFC 8949, 4.2.1). Payloads hold no
+//! floats, tags or undefined values, and nest [`MAX_DEPTH`] deep at most. `vectors/README.md` says all of it for other implementations.
 
 use ciborium::Value;
 use coset::{CborSerializable as _, CoseSign1, CoseSign1Builder, HeaderBuilder, TaggedCborSerializable as _, iana};
 use ed25519_dalek::{Signature, VerifyingKey};
 
 use crate::ids::KeyId;
+
+/// How many lists and maps of a payload may lie in each other.
+pub const MAX_DEPTH: usize = 8;
 
 /// Bytes that are not a COSE_Sign1 in canonical form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -83,17 +87,18 @@ fn to_cbor(value: &Value) -> Vec<u8> {
 
 fn from_canonical(bytes: &[u8]) -> Result<Value, Malformed> {
     let value = Value::from_slice(bytes).map_err(|_| Malformed)?;
-    if is_canonical(&value) && to_cbor(&value) == bytes { Ok(value) } else { Err(Malformed) }
+    if is_canonical(&value, MAX_DEPTH) && to_cbor(&value) == bytes { Ok(value) } else { Err(Malformed) }
 }
 
 /// Map keys ascend, each once; numbers are whole. Lengths and shortest forms show when the value is encoded again.
-fn is_canonical(value: &Value) -> bool {
+fn is_canonical(value: &Value, levels: usize) -> bool {
     match value {
+        Value::Map(_) | Value::Array(_) if levels == 0 => false,
         Value::Map(entries) => {
             entries.windows(2).all(|pair| to_cbor(&pair[0].0) < to_cbor(&pair[1].0))
-                && entries.iter().all(|(key, value)| is_canonical(key) && is_canonical(value))
+                && entries.iter().all(|(key, value)| is_canonical(key, levels - 1) && is_canonical(value, levels - 1))
         }
-        Value::Array(items) => items.iter().all(is_canonical),
+        Value::Array(items) => items.iter().all(|item| is_canonical(item, levels - 1)),
         Value::Float(_) | Value::Tag(..) => false,
         _ => true,
     }

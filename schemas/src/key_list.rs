@@ -8,6 +8,8 @@
 //! Times are whole seconds since 1970. A verifier keeps the list with the greatest sequence number it has seen, and refuses one that drops a
 //! key in use without saying that it is revoked: a list that forgets can't take keys away in silence.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ciborium::Value;
@@ -136,6 +138,9 @@ impl KeyList {
     /// [`KeyListError::Malformed`] and [`KeyListError::Forged`].
     pub fn verify(bytes: &[u8], root_public_key: &[u8; 32]) -> Result<Self, KeyListError> {
         let opened = cose::open(bytes).map_err(|_| KeyListError::Malformed)?;
+        if opened.key_id != key_id(root_public_key) {
+            return Err(KeyListError::Forged);
+        }
         opened.verify(root_public_key, AAD).map_err(|_| KeyListError::Forged)?;
         Self::from_value(&opened.payload).map_err(|_| KeyListError::Malformed)
     }
@@ -143,11 +148,17 @@ impl KeyList {
     fn from_value(value: &Value) -> Result<Self, Malformed> {
         let claims = Claims::of(value)?;
         let entries = claims.find(4).and_then(Value::as_array).ok_or(Malformed)?;
+        let entries: Vec<_> = entries.iter().map(KeyEntry::from_value).collect::<Result<_, _>>()?;
+        // Twice in the list, a key could be revoked in one place and not in the other.
+        let key_ids: BTreeSet<_> = entries.iter().map(|entry| entry.key_id).collect();
+        if key_ids.len() != entries.len() {
+            return Err(Malformed);
+        }
         Ok(Self {
             sequence: claims.integer(1)?,
             issued_at_s: claims.integer(2)?,
             next_update_s: claims.integer(3)?,
-            entries: entries.iter().map(KeyEntry::from_value).collect::<Result<_, _>>()?,
+            entries,
         })
     }
 
@@ -159,17 +170,9 @@ impl KeyList {
         if self.sequence <= current.sequence {
             return Err(KeyListError::Older);
         }
-        let keeps = |former: &KeyEntry| {
-            self.entries.iter().any(|entry| {
-                entry.key_id == former.key_id
-                    && entry.public_key == former.public_key
-                    && entry.purpose == former.purpose
-                    && (entry.revoked_at_s.is_some()
-                        || former.revoked_at_s.is_none() && entry.not_after_s >= former.not_after_s)
-            })
-        };
         let in_use = |former: &&KeyEntry| former.not_after_s > now_s;
-        if current.entries.iter().filter(in_use).all(keeps) { Ok(()) } else { Err(KeyListError::DropsKeyInUse) }
+        let kept = |former: &KeyEntry| self.entries.iter().any(|entry| entry.keeps(former));
+        if current.entries.iter().filter(in_use).all(kept) { Ok(()) } else { Err(KeyListError::DropsKeyInUse) }
     }
 
     /// The key that verifies under this id for this purpose now.
@@ -223,6 +226,24 @@ impl KeyList {
 }
 
 impl KeyEntry {
+    /// Whether this entry leaves the key all that the former gave it, or says since when it is revoked: not later than it already was.
+    fn keeps(&self, former: &KeyEntry) -> bool {
+        let grants = || {
+            self.scope.contains(&former.scope)
+                && self.not_before_s <= former.not_before_s
+                && self.not_after_s >= former.not_after_s
+        };
+        let same_key = self.key_id == former.key_id && self.public_key == former.public_key;
+        same_key
+            && self.purpose == former.purpose
+            && match (former.revoked_at_s, self.revoked_at_s) {
+                (None, None) => grants(),
+                (None, Some(_)) => true,
+                (Some(former_s), Some(now_s)) => now_s <= former_s,
+                (Some(_), None) => false,
+            }
+    }
+
     fn to_value(&self) -> Value {
         let required = [
             (1, Value::Bytes(self.key_id.0.to_vec())),

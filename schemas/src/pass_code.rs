@@ -77,6 +77,7 @@ impl PassCode {
     }
 
     fn to_value(&self) -> Value {
+        assert_eq!(self.district.level(), Level::District, "a holder lives in a district");
         let district = self.district.as_str().parse::<u32>().expect("a district's code is six digits");
         let tags = || Value::Array(self.community_tags.iter().map(|tag| Value::Bytes(tag.to_vec())).collect());
         let private = [(1, (self.status as u8).into()), (2, district.into()), (3, (self.kind as u8).into())]

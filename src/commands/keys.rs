@@ -29,7 +29,10 @@ pub(crate) async fn run(config: &Config, command: KeysCommand) -> anyhow::Result
     match command {
         KeysCommand::Init if !keys::exist(folder) => {
             keys::init(folder, &unlock, now_ms())?;
-            eprintln!("made keys in {}; take root.key offline, and back the others up apart from the data", folder.display());
+            eprintln!(
+                "made keys in {}; take root.key offline, and back the others up apart from the data",
+                folder.display()
+            );
         }
         KeysCommand::Init => eprintln!("there are keys in {} already", folder.display()),
         KeysCommand::Rotate => eprintln!("made {}, to sign from its time on", keys::rotate(folder, &unlock, now_ms())?),

@@ -43,7 +43,10 @@ pub(crate) fn now_ms() -> i64 {
 }
 
 /// Opens the log and a view of the registry in a folder that goes away, catches up, and hands both over.
-pub(crate) async fn with_registry<T, F>(config: &Config, work: impl FnOnce(Arc<dyn Log>, Registry) -> F) -> anyhow::Result<T>
+pub(crate) async fn with_registry<T, F>(
+    config: &Config,
+    work: impl FnOnce(Arc<dyn Log>, Registry) -> F,
+) -> anyhow::Result<T>
 where
     F: Future<Output = anyhow::Result<T>>,
 {
@@ -57,7 +60,11 @@ where
         async move { registry.run(stop).await }
     });
     let next_offset = log.extents(suikang_schemas::Topic::Registry).await?[&0].next;
-    anyhow::ensure!(registry.wait_for(next_offset, PATIENCE).await, "the registry could not be read in {} s", PATIENCE.as_secs());
+    anyhow::ensure!(
+        registry.wait_for(next_offset, PATIENCE).await,
+        "the registry could not be read in {} s",
+        PATIENCE.as_secs()
+    );
     let result = work(log, registry).await;
     stop.cancel();
     following.await??;

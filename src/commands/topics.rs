@@ -19,7 +19,10 @@ pub(crate) async fn run(config: &Config, command: TopicsCommand) -> anyhow::Resu
         TopicsCommand::Describe => Access::ReadOnly,
     };
     let log = suikang_stream::open(&config.log, access).await?;
-    println!("{:<28} {:>10} {:>7} {:>14} {:>12} {:>12}", "topic", "partitions", "copies", "retention", "start", "records");
+    println!(
+        "{:<28} {:>10} {:>7} {:>14} {:>12} {:>12}",
+        "topic", "partitions", "copies", "retention", "start", "records"
+    );
     let mut exposed = false;
     for topic in Topic::ALL {
         let described = log.describe(topic).await?;
@@ -37,7 +40,9 @@ pub(crate) async fn run(config: &Config, command: TopicsCommand) -> anyhow::Resu
         exposed |= !described.survives_power_cut;
     }
     if exposed {
-        println!("\nA power cut of the broker's machine may take what it has acknowledged: use three brokers, or set flush.messages=1.");
+        println!(
+            "\nA power cut of the broker's machine may take what it has acknowledged: use three brokers, or set flush.messages=1."
+        );
     }
     Ok(())
 }

@@ -34,7 +34,11 @@ pub(crate) async fn run(config: &Config, args: VerifyArgs) -> anyhow::Result<Exi
         }
         _ => {
             with_registry(config, async |_, registry| {
-                registry.snapshot().key_list().map(|published| published.list.clone()).context("no key list has been published")
+                registry
+                    .snapshot()
+                    .key_list()
+                    .map(|published| published.list.clone())
+                    .context("no key list has been published")
             })
             .await?
         }
@@ -45,7 +49,12 @@ pub(crate) async fn run(config: &Config, args: VerifyArgs) -> anyhow::Result<Exi
         Err(failure) => return Ok(refused(failure.reason())),
     };
     let (zh, en) = claims.status.words();
-    println!("{} {zh} {en}  {}  {}", claims.status.sign(), claims.district, claims.masked_name.as_deref().unwrap_or("-"));
+    println!(
+        "{} {zh} {en}  {}  {}",
+        claims.status.sign(),
+        claims.district,
+        claims.masked_name.as_deref().unwrap_or("-")
+    );
     println!("code {}  from {} to {} (seconds since 1970)", claims.code_id, claims.issued_at_s, claims.expires_at_s);
     Ok(if claims.expires_at_ms() <= now_ms { refused(Reason::Expired) } else { ExitCode::SUCCESS })
 }

@@ -43,7 +43,12 @@ async fn find(state: &ApiState, caller: &Caller, id: &str) -> Result<Known, Prob
     };
     let may = caller.may(Action::ReadDeclaration, &outcome.committee)
         || caller.may_somewhere(Action::ReadOwnDeclaration)
-            && state.registry.person(&outcome.subject).await.map_err(broken)?.is_some_and(|person| person.holder == caller.login);
+            && state
+                .registry
+                .person(&outcome.subject)
+                .await
+                .map_err(broken)?
+                .is_some_and(|person| person.holder == caller.login);
     if may { Ok(Known::Ended(outcome)) } else { Err(Problem::not_found()) }
 }
 

@@ -38,7 +38,8 @@ pub(crate) async fn print(
     let (outcome, issued) = find_code(&state, &caller, &id).await?;
     let snapshot = state.registry.snapshot();
     let district = outcome.committee.ancestor(Level::District).and_then(|area| snapshot.place(&area).cloned());
-    let masked_name = state.registry.person(&outcome.subject).await.map_err(broken)?.and_then(|person| person.masked_name);
+    let masked_name =
+        state.registry.person(&outcome.subject).await.map_err(broken)?.and_then(|person| person.masked_name);
     let (status_zh, status_en) = issued.status.words();
     let expires = local(issued.expires_at_ms);
     let page = CodePage {
@@ -54,5 +55,6 @@ pub(crate) async fn print(
         code_id: issued.code_id.to_string(),
     };
     let html = page.render().map_err(broken)?;
-    Ok(([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "private, no-store")], html).into_response())
+    Ok(([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "private, no-store")], html)
+        .into_response())
 }

@@ -21,7 +21,8 @@ pub(crate) async fn svg(
     let (_, issued) = find_code(&state, &caller, &id).await?;
     let picture = qr_svg(&pass_code::to_text(&issued.pass_code), ECL::M);
     // The code never changes, but it is its holder's alone.
-    let headers = [(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "private, max-age=604800, immutable")];
+    let headers =
+        [(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "private, max-age=604800, immutable")];
     Ok((headers, picture).into_response())
 }
 

@@ -32,7 +32,8 @@ impl Range {
     pub(crate) fn days(&self) -> Result<std::ops::RangeInclusive<i32>, Problem> {
         let to = self.to.or(self.from).unwrap_or_else(today);
         let from = self.from.unwrap_or(to);
-        let wrong = |pointer, code, zh, en| Problem::invalid("invalid_range", vec![FieldError::new(pointer, code, zh, en)]);
+        let wrong =
+            |pointer, code, zh, en| Problem::invalid("invalid_range", vec![FieldError::new(pointer, code, zh, en)]);
         if from > to {
             return Err(wrong("/from", "after_to", "起始日期晚于结束日期", "after the last day"));
         }

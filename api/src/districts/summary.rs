@@ -100,7 +100,10 @@ pub(crate) async fn summary(
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
     }
     let caching = [(header::ETAG, etag), (header::CACHE_CONTROL, "private, no-cache".to_owned())];
-    let wants_csv = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/csv"));
+    let wants_csv = headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/csv"));
     Ok(match range.format {
         Some(Format::Json) => (caching, Json(summary)).into_response(),
         Some(Format::Csv) => (caching, csv::answer(&summary)).into_response(),
@@ -109,7 +112,12 @@ pub(crate) async fn summary(
     })
 }
 
-async fn audit(state: &ApiState, caller: &suikang_registry::Caller, district: &str, allowed: bool) -> Result<(), Problem> {
+async fn audit(
+    state: &ApiState,
+    caller: &suikang_registry::Caller,
+    district: &str,
+    allowed: bool,
+) -> Result<(), Problem> {
     // Only areas are written down: whatever else stood in the path is no district.
     let target = if district.parse::<AreaCode>().is_ok() { district } else { "-" };
     state.audit.record(caller, "read_summary", target, allowed).await.map_err(|error| {

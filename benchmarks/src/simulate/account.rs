@@ -64,11 +64,23 @@ impl fmt::Display for Account {
             if texts.is_empty() { "none".to_owned() } else { texts.join(", ") }
         };
         writeln!(f, "seed                   {}", self.seed)?;
-        writeln!(f, "declarations           {} acknowledged, {} of them sent twice", self.declarations, self.declarations_sent_twice)?;
+        writeln!(
+            f,
+            "declarations           {} acknowledged, {} of them sent twice",
+            self.declarations, self.declarations_sent_twice
+        )?;
         writeln!(f, "  codes                {}", list(&self.codes))?;
         writeln!(f, "  refused              {}", list(&self.declarations_refused))?;
-        writeln!(f, "  with code            median {:.1} ms, p99 {:.1} ms", self.declaration_ms[0], self.declaration_ms[1])?;
-        writeln!(f, "scans                  {} accepted, {} duplicates, {} conflicts", self.scans, self.scans_duplicate, self.scans_conflict)?;
+        writeln!(
+            f,
+            "  with code            median {:.1} ms, p99 {:.1} ms",
+            self.declaration_ms[0], self.declaration_ms[1]
+        )?;
+        writeln!(
+            f,
+            "scans                  {} accepted, {} duplicates, {} conflicts",
+            self.scans, self.scans_duplicate, self.scans_conflict
+        )?;
         writeln!(f, "  verdicts             {}", list(&self.verdicts))?;
         writeln!(f, "  per upload           median {:.1} ms, p99 {:.1} ms", self.upload_ms[0], self.upload_ms[1])?;
         writeln!(f, "requests sent again    {}, given up {}", self.requests_retried, self.requests_failed)?;

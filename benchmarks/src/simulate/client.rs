@@ -104,7 +104,11 @@ impl Client {
     ///
     /// # Errors
     /// If the connection fails.
-    pub async fn get(&self, path: &str, (role, area, login): (&str, &AreaCode, &str)) -> Result<Response, reqwest::Error> {
+    pub async fn get(
+        &self,
+        path: &str,
+        (role, area, login): (&str, &AreaCode, &str),
+    ) -> Result<Response, reqwest::Error> {
         let token = self.token(role, area, login);
         self.http.get(format!("{}{path}", self.doors[0])).header(AUTHORIZATION, format!("Bearer {token}")).send().await
     }

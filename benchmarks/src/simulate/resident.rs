@@ -9,11 +9,12 @@ use suikang_schemas::AreaCode;
 use super::city::City;
 
 const FAMILY_NAMES: [&str; 20] = [
-    "陈", "李", "黄", "张", "梁", "林", "刘", "吴", "罗", "杨", "何", "邓", "周", "叶", "曾", "谢", "冯", "欧阳", "关", "区",
+    "陈", "李", "黄", "张", "梁", "林", "刘", "吴", "罗", "杨", "何", "邓", "周", "叶", "曾", "谢", "冯", "欧阳", "关",
+    "区",
 ];
 const GIVEN_NAMES: [&str; 20] = [
-    "伟", "秀英", "志强", "敏", "静", "嘉欣", "俊杰", "丽华", "建国", "子轩", "梓晴", "浩然", "雪", "永康", "淑芬", "文", "𬭎", "家豪",
-    "婉仪", "国栋",
+    "伟", "秀英", "志强", "敏", "静", "嘉欣", "俊杰", "丽华", "建国", "子轩", "梓晴", "浩然", "雪", "永康", "淑芬",
+    "文", "𬭎", "家豪", "婉仪", "国栋",
 ];
 
 /// Somebody who lives in the city.
@@ -97,13 +98,8 @@ fn resident_id(rng: &mut StdRng, born: NaiveDate) -> String {
     const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
     const CHECKS: [char; 11] = ['1', '0', 'X', '9', '8', '7', '6', '5', '4', '3', '2'];
     let area = ["440103", "440106", "440111", "430102", "420106", "500112"][rng.random_range(0..6)];
-    let digits = format!(
-        "{area}{:04}{:02}{:02}{:03}",
-        born.year(),
-        born.month(),
-        born.day(),
-        rng.random_range(0..1_000)
-    );
+    let digits =
+        format!("{area}{:04}{:02}{:02}{:03}", born.year(), born.month(), born.day(), rng.random_range(0..1_000));
     let sum: u32 = digits.bytes().zip(WEIGHTS).map(|(digit, weight)| u32::from(digit - b'0') * weight).sum();
     format!("{digits}{}", CHECKS[(sum % 11) as usize])
 }

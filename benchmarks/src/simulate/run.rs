@@ -19,9 +19,9 @@ use uuid::Uuid;
 use super::account::{Account, percentiles_ms};
 use super::city::City;
 use super::client::Client;
+use super::curve;
 use super::gate::{self, Devices, Pass};
 use super::resident::{self, Resident};
-use super::curve;
 
 /// Declarations under way at once.
 const DECLARING: usize = 32;
@@ -178,7 +178,10 @@ async fn declare(run: &Run, resident: Resident) {
         if acknowledged {
             account.declarations += 1;
         } else {
-            Account::count(&mut account.declarations_refused, answer["type"].as_str().unwrap_or("not a problem document"));
+            Account::count(
+                &mut account.declarations_refused,
+                answer["type"].as_str().unwrap_or("not a problem document"),
+            );
         }
         if let Some(pass) = pass(&answer, &resident.committee) {
             Account::count(&mut account.codes, &pass.status);
@@ -192,7 +195,12 @@ fn pass(answer: &Value, committee: &AreaCode) -> Option<Pass> {
     let outcome = &answer["outcome"];
     let text = outcome["pass_code"].as_str()?;
     let code_id = pass_code::from_text(text).ok()?.code_id().to_string();
-    Some(Pass { text: text.to_owned(), code_id, status: outcome["status"].as_str()?.to_owned(), committee: committee.clone() })
+    Some(Pass {
+        text: text.to_owned(),
+        code_id,
+        status: outcome["status"].as_str()?.to_owned(),
+        committee: committee.clone(),
+    })
 }
 
 /// Keeps uploads under way while there are holders to pass gates.

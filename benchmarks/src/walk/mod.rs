@@ -48,7 +48,7 @@ pub async fn walk(walk: &Walk) -> anyhow::Result<(Account, Sums)> {
     city.start_all()?;
     city.ready(Duration::from_secs(120)).await?;
 
-    let client = Client::new(city.doors(), mint(&walk.suikang, city.config()))?;
+    let client = Client::new(city.doors(), mint(&city.keys())?)?;
     let plan = Plan {
         declarations: Some(walk.declarations),
         scans: Some(walk.scans),

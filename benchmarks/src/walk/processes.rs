@@ -80,7 +80,14 @@ impl City {
         for (name, _) in layout.processes() {
             ports.insert(*name, TcpListener::bind("127.0.0.1:0")?.local_addr()?.port());
         }
-        let city = Self { suikang: suikang.to_owned(), folder: folder.to_owned(), config, layout, ports, running: BTreeMap::new() };
+        let city = Self {
+            suikang: suikang.to_owned(),
+            folder: folder.to_owned(),
+            config,
+            layout,
+            ports,
+            running: BTreeMap::new(),
+        };
         city.command(&["topics", "create"])?;
         city.command(&["keys", "init"])?;
         city.command(&["seed"])?;
@@ -134,8 +141,10 @@ impl City {
     /// # Errors
     /// If it can't be started.
     pub fn start(&mut self, name: &'static str) -> anyhow::Result<()> {
-        let (_, subcommand) = self.layout.processes().iter().find(|(known, _)| *known == name).context("no such process")?;
-        let log = File::options().create(true).append(true).open(self.folder.join("logs").join(format!("{name}.log")))?;
+        let (_, subcommand) =
+            self.layout.processes().iter().find(|(known, _)| *known == name).context("no such process")?;
+        let log =
+            File::options().create(true).append(true).open(self.folder.join("logs").join(format!("{name}.log")))?;
         let child = self
             .suikang(&["--listen", &format!("127.0.0.1:{}", self.ports[name]), "--node", name, subcommand])
             .env("SUIKANG_STATE_DIR", self.folder.join("state").join(name))

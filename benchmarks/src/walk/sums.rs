@@ -60,7 +60,8 @@ impl Sums {
                 .error_for_status()?
                 .json()
                 .await?;
-            let total = |counts: &Value| counts.as_object().into_iter().flatten().filter_map(|(_, n)| n.as_i64()).sum::<i64>();
+            let total =
+                |counts: &Value| counts.as_object().into_iter().flatten().filter_map(|(_, n)| n.as_i64()).sum::<i64>();
             sums.summary_scans += total(&summary["verdicts"]);
             sums.summary_codes += total(&summary["status"]);
             sums.districts += 1;
@@ -73,7 +74,8 @@ impl Sums {
     /// # Errors
     /// With the first pair that differs.
     pub fn agree_with(&self, account: &Account, reconciliation: &Value) -> anyhow::Result<()> {
-        let log = |part: &str, name: &str| reconciliation[part][name].as_i64().with_context(|| format!("no {part}.{name}"));
+        let log =
+            |part: &str, name: &str| reconciliation[part][name].as_i64().with_context(|| format!("no {part}.{name}"));
         let promised = i64::try_from(account.scans)?;
         let rows = log("scans", "rows")?;
         for (what, left, right) in [
@@ -83,8 +85,11 @@ impl Sums {
             ("SQL = SQL distinct", self.sql_scans, self.sql_distinct_scans),
             ("SQL = districts' summaries", self.sql_scans, self.summary_scans),
             ("issued in the log = SQL", log("declarations", "issued")?, self.sql_issued),
-            ("declarations promised = issued + rejected", i64::try_from(account.declarations)?,
-             log("declarations", "issued")? + log("declarations", "rejected")?),
+            (
+                "declarations promised = issued + rejected",
+                i64::try_from(account.declarations)?,
+                log("declarations", "issued")? + log("declarations", "rejected")?,
+            ),
             ("conflicts", i64::try_from(account.scans_conflict)?, 0),
             ("districts", i64::try_from(self.districts)?, 11),
         ] {
