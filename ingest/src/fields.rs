@@ -1,8 +1,11 @@
 //! Single fields of checks and scans: each gives its value, or adds what is wrong with it to the errors.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::ops::RangeInclusive;
 
-use serde::de::{DeserializeOwned, IntoDeserializer};
+use serde::de::value::StrDeserializer;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 use suikang_registry::http::FieldError;
 use suikang_registry::snapshot::Snapshot;
 use suikang_schemas::AreaCode;
@@ -45,8 +48,28 @@ pub(crate) fn word<T: DeserializeOwned>(
     text: Option<String>,
 ) -> Option<T> {
     let text = need(errors, pointer, text)?;
-    let value = T::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(text.as_str()));
-    keep(errors, pointer, value.map_err(|_| Wrong::NotAChoice))
+    let text: StrDeserializer<'_, serde::de::value::Error> = text.as_str().into_deserializer();
+    keep(errors, pointer, T::deserialize(text).map_err(|_| Wrong::NotAChoice))
+}
+
+/// A word of a fixed set, as JSON text: serde would also take `{"entry": null}` for `"entry"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Word<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Word<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Text<T> {
+            type Value = Word<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a word")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Word<T>, E> {
+                T::deserialize(IntoDeserializer::<E>::into_deserializer(text)).map(Word)
+            }
+        }
+        deserializer.deserialize_str(Text(PhantomData))
+    }
 }
 
 /// The temperature, if one was taken; `at` is the place of what it belongs to.

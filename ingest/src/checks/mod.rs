@@ -28,7 +28,7 @@ use recorder::Number;
 pub(crate) use recorder::Recorder;
 
 /// What a gate is told.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize)]
 pub(crate) struct CheckAnswer {
     /// `admit`, `refer` (aside, a person looks) or `refuse`.
     verdict: &'static str,
@@ -50,7 +50,7 @@ pub(crate) struct CheckAnswer {
 }
 
 /// A reason, for programs and for people.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize)]
 pub(crate) struct ReasonAnswer {
     /// Such as `expired`.
     reason: &'static str,

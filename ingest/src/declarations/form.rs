@@ -116,9 +116,9 @@ pub(crate) struct Reading<'a> {
 /// Reads a form; an error names every wrong field.
 pub(crate) fn read(typed: TypedForm, reading: Reading<'_>) -> Result<Form, Vec<FieldError>> {
     let mut reader = Reader { reading, errors: Vec::new() };
+    let residence_needed = typed.person.as_ref().is_none_or(|person| person.subject.is_none());
     let person = reader.person(typed.person);
     let declared_by = reader.declared_by(typed.declared_by);
-    let residence_needed = !matches!(person, Some(WhoIsDeclared::Known(_)));
     let residence = reader.residence(typed.residence, residence_needed);
     let health = reader.health(typed.health);
     match (person, declared_by, health) {

@@ -19,7 +19,7 @@ const PREFER: HeaderName = HeaderName::from_static("prefer");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// The answer to an accepted declaration.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize)]
 pub(crate) struct DeclarationAnswer {
     /// The declaration's id.
     declaration_id: String,
@@ -34,7 +34,7 @@ pub(crate) struct DeclarationAnswer {
 }
 
 /// An issued code.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize)]
 pub(crate) struct OutcomeAnswer {
     /// `green`, `amber` or `red`.
     status: &'static str,

@@ -26,7 +26,10 @@ pub(crate) async fn follow(doors: &Doors, shutdown: &CancellationToken) -> Resul
         match followed {
             Err(error) if error.is_retryable() => {
                 tracing::debug!(%error, "cannot follow scans now");
-                tokio::time::sleep(AWAY).await;
+                tokio::select! {
+                    () = tokio::time::sleep(AWAY) => {}
+                    () = shutdown.cancelled() => return Ok(()),
+                }
             }
             // What is gone was older than anybody asks for.
             Err(ReadError::BeforeStart { .. }) => next_offsets = None,

@@ -14,7 +14,7 @@ use suikang_schemas::scan::{Direction, MAX_SCANS_PER_UPLOAD, Scan, ScanUpload, S
 use suikang_schemas::status::Status;
 use suikang_schemas::{AreaCode, CodeId, DeviceEpoch};
 
-use crate::fields::{self, SEQUENCE, TEMPERATURES_TENTHS_CELSIUS, keep, need, temperature, within, word};
+use crate::fields::{self, SEQUENCE, TEMPERATURES_TENTHS_CELSIUS, Word, keep, need, temperature, within, word};
 use crate::plates::PlateHasher;
 use crate::vehicle::TypedVehicle;
 use crate::wrong::Wrong;
@@ -73,12 +73,12 @@ struct GoodUpload<'a> {
 #[serde(deny_unknown_fields)]
 struct GoodScan {
     scanned_at_ms: i64,
-    direction: Direction,
-    shown: Shown,
-    verdict: Verdict,
-    reasons: Vec<Reason>,
+    direction: Word<Direction>,
+    shown: Word<Shown>,
+    verdict: Word<Verdict>,
+    reasons: Vec<Word<Reason>>,
     code_id: Option<CodeId>,
-    status: Option<Status>,
+    status: Option<Word<Status>>,
     temperature_tenths_celsius: Option<i32>,
     vehicle: Option<TypedVehicle>,
     offline: Option<bool>,
@@ -112,12 +112,12 @@ impl GoodScan {
         };
         good.then(|| Scan {
             scanned_at_ms: self.scanned_at_ms,
-            direction: self.direction,
-            shown: self.shown,
-            verdict: self.verdict,
-            reasons: self.reasons.iter().map(|reason| reason.as_str().to_owned()).collect(),
+            direction: self.direction.0,
+            shown: self.shown.0,
+            verdict: self.verdict.0,
+            reasons: self.reasons.iter().map(|reason| reason.0.as_str().to_owned()).collect(),
             code_id: self.code_id,
-            status: self.status,
+            status: self.status.map(|status| status.0),
             temperature_tenths_celsius: self.temperature_tenths_celsius,
             vehicle,
             offline: self.offline.unwrap_or(false),
@@ -226,3 +226,6 @@ impl TypedScan {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

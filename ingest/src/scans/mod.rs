@@ -56,7 +56,7 @@ impl Devices {
 }
 
 /// What became of each scan; the index is the scan's.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize)]
 pub(crate) struct ScansAnswer {
     /// `accepted`, `duplicate` (its number is on the log) or `conflict` (another scan is on the log under its number, and counts).
     results: Vec<&'static str>,

@@ -1,0 +1,15 @@
+//! The doors in process, on the embedded log, with the real registry, keys and issuer.
+
+mod batch;
+mod bodies;
+mod checks;
+mod city;
+mod declarations;
+mod exchange;
+mod forms;
+mod idempotency;
+mod interrupted_log;
+mod outcomes;
+mod rights;
+mod scans;
+mod wrong_fields;
