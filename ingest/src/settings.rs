@@ -49,7 +49,7 @@ impl Default for Settings {
         Self {
             declaration_bytes: 64 * 1024,
             check_bytes: 8 * 1024,
-            scans_bytes: 512 * 1024,
+            scans_bytes: 256 * 1024,
             batch_bytes: 32 * 1024 * 1024,
             batch_row_bytes: 16 * 1024,
             batch_rows: 20_000,

@@ -14,9 +14,9 @@ pub(crate) enum Wrong {
     TooLong,
     OuterSpace,
     ForbiddenCharacter,
-    WrongLength,
-    WrongCharacter,
-    WrongCheckDigit,
+    Length,
+    Character,
+    CheckDigit,
     NoSuchDate,
     NoSuchArea,
     NoSuchNumber,
@@ -56,11 +56,9 @@ impl Wrong {
             Self::ForbiddenCharacter => {
                 ("forbidden_character", "含有无法显示的字符", "holds a character that can't be shown")
             }
-            Self::WrongLength => ("wrong_length", "位数不对", "has too few or too many characters"),
-            Self::WrongCharacter => {
-                ("wrong_character", "含有不该有的字符", "holds a character that it can't have there")
-            }
-            Self::WrongCheckDigit => ("wrong_check_digit", "校验码不对，请核对号码", "has a wrong check digit"),
+            Self::Length => ("wrong_length", "位数不对", "has too few or too many characters"),
+            Self::Character => ("wrong_character", "含有不该有的字符", "holds a character that it can't have there"),
+            Self::CheckDigit => ("wrong_check_digit", "校验码不对，请核对号码", "has a wrong check digit"),
             Self::NoSuchDate => ("no_such_date", "号码中的出生日期不存在", "tells a date of birth that does not exist"),
             Self::NoSuchArea => ("no_such_area", "号码中的地区不存在", "tells an area that does not exist"),
             Self::NoSuchNumber => ("no_such_number", "没有这样的号码", "is no number of any network"),
@@ -119,9 +117,9 @@ impl From<FreeTextError> for Wrong {
 impl From<DocumentError> for Wrong {
     fn from(error: DocumentError) -> Wrong {
         match error {
-            DocumentError::WrongLength => Wrong::WrongLength,
-            DocumentError::WrongCharacter => Wrong::WrongCharacter,
-            DocumentError::WrongCheckDigit => Wrong::WrongCheckDigit,
+            DocumentError::WrongLength => Wrong::Length,
+            DocumentError::WrongCharacter => Wrong::Character,
+            DocumentError::WrongCheckDigit => Wrong::CheckDigit,
             DocumentError::NoSuchDate => Wrong::NoSuchDate,
             DocumentError::NoSuchArea => Wrong::NoSuchArea,
         }
@@ -131,8 +129,8 @@ impl From<DocumentError> for Wrong {
 impl From<PhoneError> for Wrong {
     fn from(error: PhoneError) -> Wrong {
         match error {
-            PhoneError::WrongCharacter => Wrong::WrongCharacter,
-            PhoneError::WrongLength => Wrong::WrongLength,
+            PhoneError::WrongCharacter => Wrong::Character,
+            PhoneError::WrongLength => Wrong::Length,
             PhoneError::NoSuchNumber => Wrong::NoSuchNumber,
             PhoneError::OtherCountry => Wrong::OtherCountry,
         }

@@ -36,10 +36,16 @@ pub(crate) struct Submission {
 enum Stage {
     /// Its person was not looked up, or is to be looked up again.
     Open,
-    /// The registry knows of the person what it should; here is who it is, where nothing had to be changed.
-    Planned(Plan, Option<Person>),
+    /// The registry knows of the person what it should.
+    Planned(Box<Planned>),
     /// It ended without a record: refused, or accepted earlier.
     Ended(Result<Accepted, Problem>),
+}
+
+struct Planned {
+    plan: Plan,
+    /// Where nothing had to be changed.
+    person: Option<Person>,
 }
 
 /// Accepts submissions of one caller; answers in their order.
@@ -59,7 +65,7 @@ pub(crate) async fn accept(
         answers.push(match stage {
             Stage::Open => Err(refusals::log_away(1)),
             Stage::Ended(answer) => answer,
-            Stage::Planned(plan, person) => draft(doors, submission, plan, person, in_force).await.map(|declaration| {
+            Stage::Planned(planned) => draft(doors, submission, *planned, in_force).await.map(|declaration| {
                 records.push(record(&declaration));
                 Accepted {
                     declaration_id: declaration.declaration_id,
@@ -95,8 +101,8 @@ async fn register(
         }
         stages[at] =
             look_up(doors, caller, submission, in_force).await.unwrap_or_else(|problem| Stage::Ended(Err(problem)));
-        let Stage::Planned(plan, _) = &mut stages[at] else { continue };
-        let Some(change) = plan.change.take() else { continue };
+        let Stage::Planned(planned) = &mut stages[at] else { continue };
+        let Some(change) = planned.plan.change.take() else { continue };
         let claim = change.claim;
         let id = identity::command_id(doors.id_key(), caller, submission.key, &submission.body, round);
         match person_set::command(doors.registry(), caller, id, &submission.form, in_force, change) {
@@ -126,10 +132,10 @@ async fn after_command(
     result: Result<Committed, CommandError>,
 ) -> Option<Stage> {
     match (result, stage, claim) {
-        (Ok(_), Stage::Planned(plan, _), Some(claim)) => {
+        (Ok(_), Stage::Planned(planned), Some(claim)) => {
             // The same request through another node is the same command: then that node's subject is the person's.
             match doors.registry().subject_of(&Claim(claim)).await {
-                Ok(Some(subject)) if subject == plan.subject => None,
+                Ok(Some(subject)) if subject == planned.plan.subject => None,
                 Ok(_) => Some(Stage::Open),
                 Err(error) => Some(Stage::Ended(Err(refusals::lookup(error)))),
             }
@@ -158,8 +164,8 @@ async fn look_up(
             return Ok(Stage::Ended(Ok(accepted)));
         }
     }
-    let unchanged = if plan.change.is_none() { found.person } else { None };
-    Ok(Stage::Planned(plan, unchanged))
+    let person = if plan.change.is_none() { found.person } else { None };
+    Ok(Stage::Planned(Box::new(Planned { plan, person })))
 }
 
 fn id(doors: &Doors, submission: &Submission, subject: Subject) -> DeclarationId {
@@ -170,8 +176,7 @@ fn id(doors: &Doors, submission: &Submission, subject: Subject) -> DeclarationId
 async fn draft(
     doors: &Doors,
     submission: &Submission,
-    plan: Plan,
-    person: Option<Person>,
+    Planned { plan, person }: Planned,
     in_force: &InForce,
 ) -> Result<Declaration, Problem> {
     let person = match person {

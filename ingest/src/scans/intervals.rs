@@ -25,7 +25,7 @@ impl Intervals {
         let joined = &self.0[first..beyond];
         let start = joined.first().map_or(range.start, |interval| interval.start.min(range.start));
         let end = joined.last().map_or(range.end, |interval| interval.end.max(range.end));
-        self.0.splice(first..beyond, [start..end]);
+        self.0.splice(first..beyond, std::iter::once(start..end));
     }
 
     fn first_ending_after(&self, number: i64) -> usize {
