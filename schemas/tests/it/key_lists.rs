@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use suikang_schemas::key_list::{KeyEntry, KeyList, KeyListError, Purpose};
 
-use crate::cbor::{array, bytes, int, map, text, wider};
+use crate::cbor::{array, bytes, head, int, map, text, wider};
 use crate::signing::{DAY_S, Key, NOW_S, entry, items, items_for, key_lists, protected, sign1};
 use crate::vectors::{self, List, lines, members, must_be, value};
 
@@ -113,11 +113,20 @@ fn reading() -> Vec<Reading> {
     vec![
         read("seven keys, one of them revoked", &lists["city"]),
         read("no keys", &lists["empty"]),
-        forged("signed by another root", lists["city"].sign(&Key::OtherRoot.public_key(), |bytes| Key::OtherRoot.sign(bytes))),
+        forged(
+            "signed by another root",
+            lists["city"].sign(&Key::OtherRoot.public_key(), |bytes| Key::OtherRoot.sign(bytes)),
+        ),
         forged("signed by another root in the root's name", sign1(&items_for(Key::OtherRoot, &header, AAD, &content))),
-        forged("signed by the root in another's name", sign1(&items_for(Key::Root, &protected(Key::City.id()), AAD, &content))),
+        forged(
+            "signed by the root in another's name",
+            sign1(&items_for(Key::Root, &protected(Key::City.id()), AAD, &content)),
+        ),
         forged("signed as a pass code is", sign1(&items(Key::Root, &header, &content))),
-        forged("signed as a session token is", sign1(&items_for(Key::Root, &header, b"suikang session token", &content))),
+        forged(
+            "signed as a session token is",
+            sign1(&items_for(Key::Root, &header, b"suikang session token", &content)),
+        ),
         forged("its keys taken out", sign1(&altered)),
         forged("its signature's last bit turned", turned),
         malformed("nothing", Vec::new()),
@@ -125,12 +134,24 @@ fn reading() -> Vec<Reading> {
         malformed("the last byte missing", city[..city.len() - 1].to_vec()),
         malformed("without its tag", city[1..].to_vec()),
         malformed("no claims", by_root(&map(&[]))),
-        malformed("the sequence number in two bytes", by_root(&map(&[
-            (int(1), wider(&int(1))),
-            (int(2), int(NOW_S)),
-            (int(3), int(NOW_S)),
-            (int(4), array(&[])),
-        ]))),
+        malformed(
+            "the sequence number in two bytes",
+            by_root(&map(&[
+                (int(1), wider(&int(1))),
+                (int(2), int(NOW_S)),
+                (int(3), int(NOW_S)),
+                (int(4), array(&[])),
+            ])),
+        ),
+        malformed(
+            "a sequence number past 64 bits with a sign",
+            by_root(&map(&[
+                (int(1), head(0, u64::MAX)),
+                (int(2), int(NOW_S)),
+                (int(3), int(NOW_S)),
+                (int(4), array(&[])),
+            ])),
+        ),
         malformed("no entries", by_root(&map(&[(int(1), int(1)), (int(2), int(NOW_S)), (int(3), int(NOW_S))]))),
         malformed("an entry twice", by_root(&payload(&[entry_with(2, Some(int(-8))), entry_with(2, Some(int(-8)))]))),
         malformed(

@@ -2,10 +2,10 @@
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use suikang_schemas::CodeId;
 use suikang_schemas::decide::Failure;
 use suikang_schemas::pass_code::{self, Kind, PassCode};
 use suikang_schemas::status::Status;
-use suikang_schemas::CodeId;
 
 use crate::signing::{DAY_S, Key, NOW_S, key_lists};
 

@@ -194,7 +194,9 @@ fn every_case_of_the_file_is_taken_for_what_it_is() {
     for case in &file.cases {
         let verified = pass_code::verify(&case.text, &key_lists[case.key_list.as_str()], case.now_ms);
         let found = match &verified {
-            Ok(Verified { claims, scope }) => (Some(Facts::new(claims, scope.clone())), Some(time(&verified, case.now_ms)), None),
+            Ok(Verified { claims, scope }) => {
+                (Some(Facts::new(claims, scope.clone())), Some(time(&verified, case.now_ms)), None)
+            }
             Err(failure) => (None, None, Some(word(*failure))),
         };
         if (&found.0, found.1, found.2) != (&case.genuine, case.time.as_deref(), case.failure.as_deref()) {
@@ -204,7 +206,10 @@ fn every_case_of_the_file_is_taken_for_what_it_is() {
         failures.extend(case.failure.as_deref());
     }
     assert!(wrong.is_empty(), "taken for something else: {wrong:#?}");
-    assert!(failures.into_iter().eq(Failure::ALL.map(word).into_iter().collect::<BTreeSet<_>>()), "each failure has a case");
+    assert!(
+        failures.into_iter().eq(Failure::ALL.map(word).into_iter().collect::<BTreeSet<_>>()),
+        "each failure has a case"
+    );
 }
 
 #[test]

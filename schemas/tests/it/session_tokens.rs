@@ -93,6 +93,8 @@ fn to_text(bytes: &[u8]) -> String {
 fn cases() -> Vec<Case> {
     let text = by(Key::SessionToken, &token());
     let cose = URL_SAFE_NO_PAD.decode(&text[4..]).unwrap();
+    let padded = format!("sk1.{}", URL_SAFE.encode(&cose));
+    assert!(padded.ends_with('='), "another length of the login would do");
     let good = |name: &str, now_ms: i64| Case {
         name: name.to_owned(),
         text: text.clone(),
@@ -124,10 +126,22 @@ fn cases() -> Vec<Case> {
         bad("unknown_key", "by a key for pass codes", &by(Key::City, &token())),
         bad("unknown_key", "by a key for bundles", &by(Key::Bundle, &token())),
         bad("unknown_key", "by a key that no list has", &by(Key::Unlisted, &token())),
-        bad("forged", "in the name of another key", &token().sign(Key::SessionToken.id(), |bytes| Key::City.sign(bytes))),
-        bad("forged", "signed as a pass code is", &to_text(&sign1(&items(Key::SessionToken, &header, &claims(area()))))),
+        bad(
+            "forged",
+            "in the name of another key",
+            &token().sign(Key::SessionToken.id(), |bytes| Key::City.sign(bytes)),
+        ),
+        bad(
+            "forged",
+            "signed as a pass code is",
+            &to_text(&sign1(&items(Key::SessionToken, &header, &claims(area())))),
+        ),
         bad("forged", "made the whole city's", &to_text(&sign1(&altered))),
-        bad("forged", "made an operator by its holder", &promoted.sign(Key::SessionToken.id(), |bytes| Key::Unlisted.sign(bytes))),
+        bad(
+            "forged",
+            "made an operator by its holder",
+            &promoted.sign(Key::SessionToken.id(), |bytes| Key::Unlisted.sign(bytes)),
+        ),
         bad("malformed", "an area that is none", &content(&claims(self::text("Tianhe")))),
         bad("malformed", "no claims", &content(&map(&[]))),
         bad("malformed", "claims out of order", &content(&map(&[(int(6), int(NOW_S)), (int(4), int(NOW_S))]))),
@@ -135,7 +149,7 @@ fn cases() -> Vec<Case> {
         bad("malformed", "the prefix alone", "sk1."),
         bad("malformed", "without the prefix", &text[4..]),
         bad("malformed", "the prefix in capitals", &format!("SK1.{}", &text[4..])),
-        bad("malformed", "with padding", &format!("sk1.{}", URL_SAFE.encode(&[cose.as_slice(), &[0]].concat()))),
+        bad("malformed", "with padding", &padded),
         bad("malformed", "in the other alphabet", &format!("sk1.{}", STANDARD_NO_PAD.encode([0xfb, 0xff]))),
         bad("malformed", "a byte after it", &to_text(&[cose.as_slice(), &[0]].concat())),
         bad("malformed", "a space after it", &format!("{text} ")),

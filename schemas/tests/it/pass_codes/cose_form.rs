@@ -1,10 +1,16 @@
 //! COSE in another form than the one, or of another kind. All of it is signed over the bytes that it has, by the city's key.
 
+use std::slice::from_ref;
+
 use super::*;
 use crate::cbor::{endless_array, endless_map, endless_string, tagged, wider};
 
 pub(super) fn cases() -> Vec<Case> {
-    [tags(), headers(), layout()].into_iter().flatten().map(|(name, bytes)| Case::malformed(name, pass_code::to_text(&bytes))).collect()
+    [tags(), headers(), layout()]
+        .into_iter()
+        .flatten()
+        .map(|(name, bytes)| Case::malformed(name, pass_code::to_text(&bytes)))
+        .collect()
 }
 
 type Made = (&'static str, Vec<u8>);
@@ -65,10 +71,10 @@ fn headers() -> Vec<Made> {
         ("algorithm Ed25519 by its newer number", algorithm(int(-19))),
         ("algorithm HMAC", algorithm(int(5))),
         ("algorithm as a text", algorithm(text("EdDSA"))),
-        ("no algorithm", protected(&[kid.clone()])),
-        ("the algorithm unprotected", moved(&[kid.clone()], &[alg.clone()])),
-        ("no key id", protected(&[alg.clone()])),
-        ("the key id unprotected", moved(&[alg.clone()], &[kid.clone()])),
+        ("no algorithm", protected(from_ref(&kid))),
+        ("the algorithm unprotected", moved(from_ref(&kid), from_ref(&alg))),
+        ("no key id", protected(from_ref(&alg))),
+        ("the key id unprotected", moved(from_ref(&alg), from_ref(&kid))),
         ("a key id of 7 bytes", key_id(bytes(&Key::City.id().0[..7]))),
         ("a key id of 9 bytes", key_id(bytes(&[&Key::City.id().0[..], &[0]].concat()))),
         ("a key id as a text", key_id(text("16 bytes"))),
@@ -76,7 +82,10 @@ fn headers() -> Vec<Made> {
         ("the protected header as a map", sign1(&header_as_map)),
         ("an unknown header", and(int(99), int(0))),
         ("a content type", and(int(3), int(61))),
-        ("an unknown critical header", protected(&[alg.clone(), (int(2), array(&[int(99)])), kid.clone(), (int(99), int(0))])),
+        (
+            "an unknown critical header",
+            protected(&[alg.clone(), (int(2), array(&[int(99)])), kid.clone(), (int(99), int(0))]),
+        ),
         ("a known header named as critical", and(int(2), array(&[int(1)]))),
         ("an empty list of critical headers", and(int(2), array(&[]))),
         ("headers in another order", protected(&[kid.clone(), alg.clone()])),
@@ -86,7 +95,7 @@ fn headers() -> Vec<Made> {
         ("the key id's length in two bytes", key_id(wider(&kid.1))),
         ("a protected header of indefinite length", raw(&endless_map(&[alg.clone(), kid.clone()]))),
         ("a byte after the protected header", raw(&[map(&[alg.clone(), kid.clone()]), vec![0]].concat())),
-        ("the key id unprotected as well", unprotected(map(&[kid.clone()]))),
+        ("the key id unprotected as well", unprotected(map(from_ref(&kid)))),
         ("an unknown unprotected header", unprotected(map(&[(int(99), int(0))]))),
         ("an unprotected header of indefinite length", unprotected(endless_map(&[]))),
         ("the unprotected header's length in two bytes", unprotected(wider(&map(&[])))),

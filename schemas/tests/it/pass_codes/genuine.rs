@@ -48,10 +48,10 @@ fn not_understood() -> Vec<Case> {
         case("unknown claims in the order of their bytes: 24 before -1", vec![(int(24), int(0)), (int(-1), int(0))]),
         case("an unknown claim under a text", vec![(text("x"), array(&[vec![0xf4], vec![0xf5], vec![0xf6]]))]),
         case("an unknown claim eight levels deep", vec![(int(99), deep)]),
-        case("unknown claims with the least and the greatest number", vec![
-            (int(98), [vec![0x3b], vec![0xff; 8]].concat()),
-            (int(99), [vec![0x1b], vec![0xff; 8]].concat()),
-        ]),
+        case(
+            "unknown claims with the least and the greatest number",
+            vec![(int(98), [vec![0x3b], vec![0xff; 8]].concat()), (int(99), [vec![0x1b], vec![0xff; 8]].concat())],
+        ),
         Case::genuine("an unknown private claim, and a list of no tags", with_payload(&map(&with_private)), &code),
     ]
 }

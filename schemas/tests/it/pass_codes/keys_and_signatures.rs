@@ -22,13 +22,15 @@ fn keys() -> Vec<Case> {
         by("with a list of no keys", Key::City, "unknown_key").with_list("empty"),
         by("by a revoked key", Key::Revoked, "key_revoked"),
         by("in the millisecond its key is revoked", Key::Revoked, "key_revoked").at_ms(revoked_at_ms),
-        by("by a revoked key whose time is over besides", Key::Revoked, "key_revoked").at_ms((NOW_S + 40 * DAY_S) * 1000),
+        by("by a revoked key whose time is over besides", Key::Revoked, "key_revoked")
+            .at_ms((NOW_S + 40 * DAY_S) * 1000),
         by("before its key began, which was revoked later", Key::Revoked, "key_not_yet_valid")
             .at_ms((NOW_S - 10 * DAY_S) * 1000 - 1),
         by("by a key past its time", Key::Retired, "key_expired"),
         by("in the millisecond its key ends", Key::Retired, "key_expired").at_ms((NOW_S - DAY_S) * 1000),
         by("by a key to come", Key::Coming, "key_not_yet_valid"),
-        by("a millisecond before its key begins", Key::Coming, "key_not_yet_valid").at_ms((NOW_S + 2 * DAY_S) * 1000 - 1),
+        by("a millisecond before its key begins", Key::Coming, "key_not_yet_valid")
+            .at_ms((NOW_S + 2 * DAY_S) * 1000 - 1),
     ]
 }
 
@@ -54,7 +56,11 @@ fn other_signers() -> Vec<Case> {
         forged("signed over an empty header", &signed_over(&sig_structure(&[], b"", &payload))),
         Case::malformed("without claims, by a key that no list has", pass_code::to_text(&sign1(&no_claims))),
         Case::refused("in the name of a key past its time", "key_expired", pass_code::to_text(&sign1(&expired_key))),
-        Case::refused("by the city's key in the name of the tokens'", "unknown_key", pass_code::to_text(&sign1(&token_key))),
+        Case::refused(
+            "by the city's key in the name of the tokens'",
+            "unknown_key",
+            pass_code::to_text(&sign1(&token_key)),
+        ),
     ]
 }
 
@@ -77,7 +83,8 @@ fn altered() -> Vec<Case> {
         signature[at] ^= bit;
         signature
     };
-    let other = items(Key::City, &protected(Key::City.id()), &map(&claims(&PassCode { code_id: CodeId([7; 16]), ..code() })));
+    let other =
+        items(Key::City, &protected(Key::City.id()), &map(&claims(&PassCode { code_id: CodeId([7; 16]), ..code() })));
     let red = PassCode { status: Status::Red, ..code() };
     let mut red_made_green = items(Key::City, &protected(Key::City.id()), &map(&claims(&red)));
     red_made_green[2] = genuine[2].clone();
@@ -111,15 +118,20 @@ fn points() -> Vec<Case> {
     let neutral = |point: [u8; 32]| made(&header, point, answer(point, Scalar::ZERO));
     let torsioned = (ED25519_BASEPOINT_POINT * nonce + EIGHT_TORSION[1]).compress().to_bytes();
     let honest = (ED25519_BASEPOINT_POINT * nonce).compress().to_bytes();
-    let weak = |key: [u8; 32], point: [u8; 32], s: Scalar| made(&protected(suikang_schemas::key_list::key_id(&key)), point, s);
+    let weak =
+        |key: [u8; 32], point: [u8; 32], s: Scalar| made(&protected(suikang_schemas::key_list::key_id(&key)), point, s);
     let case = |name: &str, text: String| Case::refused(name, "forged", text);
     vec![
         case("a signature whose point is of small order", neutral(NEUTRAL)),
         case("a signature whose point is of small order and not reduced", neutral(NEUTRAL_UNREDUCED)),
-        case("a signature that is good up to a point of small order", made(&header, torsioned, answer(torsioned, nonce))),
+        case(
+            "a signature that is good up to a point of small order",
+            made(&header, torsioned, answer(torsioned, nonce)),
+        ),
         case("a signature whose point is not on the curve", made(&header, off_curve(), nonce)),
         case("by a key of small order", weak(NEUTRAL, honest, nonce)).with_list("weak"),
-        case("by a key of small order, which signs everything alike", weak(NEUTRAL, NEUTRAL, Scalar::ZERO)).with_list("weak"),
+        case("by a key of small order, which signs everything alike", weak(NEUTRAL, NEUTRAL, Scalar::ZERO))
+            .with_list("weak"),
         case("by a key of small order that is not reduced", weak(NEUTRAL_UNREDUCED, honest, nonce)).with_list("weak"),
     ]
 }
@@ -137,8 +149,8 @@ fn challenge(point: [u8; 32], public_key: [u8; 32], message: &[u8]) -> Scalar {
 /// The order is 2^252 + 27742317777372353535851937790883648493.
 fn plus_order(mut signature: [u8; 64]) -> [u8; 64] {
     const ORDER: [u8; 32] = [
-        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0, 0, 0,
-        0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
     ];
     let mut carry = 0;
     for (byte, order) in signature[32..].iter_mut().zip(ORDER) {
@@ -150,7 +162,12 @@ fn plus_order(mut signature: [u8; 64]) -> [u8; 64] {
 }
 
 fn off_curve() -> [u8; 32] {
-    (2..).map(|y| { let mut point = [0; 32]; point[0] = y; point })
+    (2..)
+        .map(|y| {
+            let mut point = [0; 32];
+            point[0] = y;
+            point
+        })
         .find(|point| curve25519_dalek::edwards::CompressedEdwardsY(*point).decompress().is_none())
         .unwrap()
 }

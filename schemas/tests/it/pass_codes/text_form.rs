@@ -9,7 +9,7 @@ pub(super) fn cases() -> Vec<Case> {
     let case = |name: &str, text: &str| Case::malformed(name, text.to_owned());
     // Two characters at the end stand for one byte; these stand for 256 more.
     let one_byte_at_the_end = issued(&named("张**"), Key::City);
-    assert!(one_byte_at_the_end.len() % 3 == 0, "a prefix of 4, triplets, and 2");
+    assert!(one_byte_at_the_end.len().is_multiple_of(3), "a prefix of 4, triplets, and 2");
     vec![
         case("nothing", ""),
         case("the prefix alone", "GZ1:"),
@@ -34,7 +34,10 @@ pub(super) fn cases() -> Vec<Case> {
         case("three characters that stand for 65536", &format!("GZ1:0EX{}", &base45[3..])),
         case("three characters that stand for 91124", &format!("GZ1::::{}", &base45[3..])),
         case("the last byte spelt 256 higher", &overflowing_tail(&one_byte_at_the_end)),
-        case("one byte more than is read: 801 characters", &issued(&named(&"*".repeat(LONGEST_NAME_BYTES + 1)), Key::City)),
+        case(
+            "one byte more than is read: 801 characters",
+            &issued(&named(&"*".repeat(LONGEST_NAME_BYTES + 1)), Key::City),
+        ),
         case("five thousand characters", &format!("GZ1:{}", "0".repeat(5_000))),
         case("a uniform resource locator", "https://gz.example/GZ1"),
         case("a health certificate of another kind", &format!("HC1:{base45}")),
