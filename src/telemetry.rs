@@ -31,7 +31,8 @@ impl Default for TelemetrySettings {
     fn default() -> Self {
         // delta-rs and the Parquet reader tell much at info that only their developers need.
         Self {
-            log: "info,deltalake=warn,deltalake_core=warn,delta_kernel=warn,datafusion=warn".to_owned(),
+            log: "info,deltalake=warn,deltalake_core=warn,delta_kernel=warn,buoyant_kernel=warn,datafusion=warn"
+                .to_owned(),
             format: LogFormat::Text,
         }
     }

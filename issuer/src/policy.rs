@@ -10,7 +10,9 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, ExprSchemable as _, Volatility};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 use suikang_schemas::status::Status;
@@ -67,6 +69,11 @@ impl Policy {
         if !is_ruling(&given) {
             return Err(PolicyError::WrongType(given.to_string()));
         }
+        // Some functions exist only to be simplified into others.
+        let simplify = SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
+        let simplifier = ExprSimplifier::new(simplify);
+        let expression =
+            simplifier.coerce(expression, &schema).and_then(|expr| simplifier.simplify(expr)).map_err(invalid)?;
         Ok(Self { expression: context.create_physical_expr(expression, &schema).map_err(invalid)? })
     }
 

@@ -24,6 +24,7 @@ pub struct Client {
     tokens: Arc<Mutex<HashMap<(String, String), String>>>,
     turn: Arc<AtomicUsize>,
     retried: Arc<AtomicU64>,
+    answered: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Client {
@@ -58,12 +59,18 @@ impl Client {
             tokens: Arc::default(),
             turn: Arc::default(),
             retried: Arc::default(),
+            answered: Arc::default(),
         })
     }
 
     /// Requests that were sent again so far.
     pub fn retried(&self) -> u64 {
         self.retried.load(Ordering::Relaxed)
+    }
+
+    /// Requests that were answered so far.
+    pub fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
     }
 
     /// Posts until a door answers something else than "later": through the next door each time, since any of them must do.
@@ -86,6 +93,7 @@ impl Client {
             if let Ok(answer) = with(request.json(body)).send().await {
                 let later = matches!(answer.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
                 if !later {
+                    self.answered.fetch_add(1, Ordering::Relaxed);
                     return Ok(answer);
                 }
                 let asked = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());

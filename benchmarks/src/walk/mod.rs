@@ -57,13 +57,16 @@ pub async fn walk(walk: &Walk) -> anyhow::Result<(Account, Sums)> {
         twice: 0.05,
         progress: walk.progress,
     };
-    let simulation = tokio::spawn(simulate::run(plan, client, CancellationToken::new()));
+    let simulation = tokio::spawn(simulate::run(plan, client.clone(), CancellationToken::new()));
     // Somewhere in the middle, without warning.
-    tokio::time::sleep(Duration::from_secs(if walk.declarations > 5_000 { 12 } else { 2 })).await;
+    while client.answered() < walk.declarations / 3 && !simulation.is_finished() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    ensure!(!simulation.is_finished(), "the simulation was over before anything could be killed");
     for name in city.layout().victims() {
         say(walk, &format!("SIGKILL {name}"));
         city.kill(name)?;
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         city.start(name)?;
     }
     let account = simulation.await.context("the simulation ended early")?;
