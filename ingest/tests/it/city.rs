@@ -70,10 +70,10 @@ impl City {
             }
             _ => true,
         };
-        for change in seed::missing(&node.registry.snapshot(), now_ms()) {
-            if small(&change) && keep(&change) {
-                city.set(&node, change).await;
-            }
+        let missing = seed::missing(&node.registry.snapshot(), now_ms()).into_iter();
+        let commands = missing.filter(|change| small(change) && keep(change)).map(command).collect();
+        for outcome in node.registry.submit_all(commands).await {
+            outcome.unwrap();
         }
         (city, node)
     }
@@ -115,8 +115,7 @@ impl City {
 
     /// Changes the registry, and waits until the node knows.
     pub(crate) async fn set(&self, node: &Node, change: Change) {
-        let command = Command { command_id: CommandId::now(), actor: actor(), expected_version: None, change };
-        node.registry.submit(command).await.unwrap();
+        node.registry.submit(command(change)).await.unwrap();
     }
 
     /// A token for a role in an area.
@@ -175,7 +174,11 @@ impl Node {
     }
 }
 
-pub(crate) fn actor() -> Actor {
+fn command(change: Change) -> Command {
+    Command { command_id: CommandId::now(), actor: actor(), expected_version: None, change }
+}
+
+fn actor() -> Actor {
     Actor { role: "operator".to_owned(), area: "4401".to_owned(), login: "test".to_owned() }
 }
 

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use serde_json::json;
+use suikang_ingest::Settings;
 use suikang_registry::keys::VaultKeystore;
 use suikang_registry::seal::SealPurpose;
 use suikang_schemas::Topic;
@@ -9,7 +10,7 @@ use suikang_schemas::declaration::{Declaration, DeclaredBy, Rejection};
 use suikang_schemas::registry_event::{Change, OrderSet, PersonSet, PolicySet, RegistryEvent};
 use suikang_schemas::{DeclarationId, Subject};
 
-use crate::city::{AWAY, City, HOME, NEXT_DOOR, Node, now_ms};
+use crate::city::{AWAY, City, EAST_GATE, HOME, NEXT_DOOR, Node, now_ms};
 use crate::exchange::{Answer, Post};
 use crate::forms;
 
@@ -233,6 +234,23 @@ async fn without_a_policy_the_answer_says_what_operators_must_do() {
     };
     city.set(&node, Change::PolicySet(tomorrow)).await;
     assert_eq!(declare(&node, &city.resident("me"), &forms::full(1)).await.refused().1, "no_policy");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_knows_too_little_of_late_decides_nothing() {
+    let (city, _node) = City::new().await;
+    let node = city.node_with("behind", Settings { registry_age_s: 0, ..Settings::default() }).await;
+    let answer = declare(&node, &city.resident("me"), &forms::full(1)).await;
+    assert_eq!(answer.refused(), (503, "unavailable".to_owned()));
+    assert!(answer.headers.contains_key("retry-after"));
+    let check = json!({"checkpoint": EAST_GATE, "direction": "entry", "shown": "none"});
+    let answer = Post::json("/v1/checks", &city.inspector(), &check).send(&node.router).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    let scan =
+        json!({"scanned_at_ms": now_ms(), "direction": "entry", "shown": "none", "verdict": "refer", "reasons": []});
+    let upload = json!({"device_epoch": "00000000000000aa", "first_seq": 1, "checkpoint": EAST_GATE, "scans": [scan]});
+    let answer = Post::json("/v1/scans", &city.inspector(), &upload).send(&node.router).await;
+    assert_eq!(answer.status, StatusCode::OK, "what was decided elsewhere is kept");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use suikang_schemas::Topic;
 use suikang_schemas::decide::Verdict;
 use suikang_schemas::scan::ScanUpload;
+use suikang_stream::{Log, NewRecord};
 
 use crate::city::{City, EAST_GATE, Node, now_ms};
 use crate::exchange::{Answer, Post};
@@ -85,6 +86,9 @@ async fn a_scan_counts_once_whatever_order_uploads_arrive_in() {
 async fn what_another_node_took_is_known_here() {
     let (city, one) = City::new().await;
     let two = city.node("two").await;
+    // A record that nobody can read is passed over.
+    let poison = NewRecord { record_key: vec![0], payload: b"poison".to_vec() };
+    city.log.append(Topic::Scans, vec![poison]).await.unwrap();
     // The second node follows within moments; each number is asked of it once, for by asking it learns.
     for seq in 1..100 {
         let body = upload(seq, &[scan(now_ms())]);
