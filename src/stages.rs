@@ -195,7 +195,8 @@ impl Process {
         self.operations.stop();
         close.cancel();
         if let Some(city) = city {
-            let _ = city.await;
+            // Its people would go on knocking for two minutes.
+            city.abort();
         }
         http.await.context("the HTTP server broke")?;
         let stopped = self.services.stop(GRACE).await;

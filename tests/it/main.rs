@@ -1,0 +1,93 @@
+//! The binary as its users meet it: real processes, real HTTP, both logs.
+
+mod canary;
+mod commands;
+mod guide;
+mod walk;
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use suikang_benchmarks::walk::mint;
+use tokio::sync::OnceCell;
+
+const SUIKANG: &str = env!("CARGO_BIN_EXE_suikang");
+
+/// `suikang up --demo` in a folder of its own.
+struct DemoCity {
+    url: String,
+    folder: tempfile::TempDir,
+    /// Ends the city when its input closes, that is, when this process ends, however it ends.
+    warden: Child,
+}
+
+impl DemoCity {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (out, err) =
+            (File::create(folder.path().join("out")).unwrap(), File::create(folder.path().join("err")).unwrap());
+        let warden = Command::new("sh")
+            .args(["-c", r#""$0" "$@" </dev/null & city=$!; cat >/dev/null; kill -TERM $city; wait $city"#, SUIKANG])
+            .args(["up", "--demo", "--listen", &format!("127.0.0.1:{port}")])
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(out)
+            .stderr(err)
+            .spawn()
+            .unwrap();
+        let city = Self { url: format!("http://127.0.0.1:{port}"), folder, warden };
+        let http = http();
+        let deadline = Instant::now() + Duration::from_secs(90);
+        while !http.get(format!("{}/readyz", city.url)).send().await.is_ok_and(|answer| answer.status().is_success())
+            || !city.said().contains("jwks.json")
+        {
+            assert!(Instant::now() < deadline, "the city does not start:\n{}", city.told());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        city
+    }
+
+    /// What it printed.
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("out")).unwrap()
+    }
+
+    /// What it logged.
+    fn told(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("err")).unwrap()
+    }
+
+    fn keys_dir(&self) -> PathBuf {
+        self.folder.path().join("data/keys")
+    }
+
+    fn token(&self, role: &str, area: &str, login: &str) -> String {
+        mint(&self.keys_dir()).unwrap()(role, &area.parse().unwrap(), login)
+    }
+
+    /// SIGTERM, and waits until everything is on disk; the folder stays.
+    fn stop(mut self) -> tempfile::TempDir {
+        drop(self.warden.stdin.take());
+        assert!(self.warden.wait().unwrap().success(), "the city did not stop in order:\n{}", self.told());
+        self.folder
+    }
+}
+
+/// One city for the tests that only look and ask.
+async fn demo_city() -> &'static DemoCity {
+    static CITY: OnceCell<DemoCity> = OnceCell::const_new();
+    CITY.get_or_init(DemoCity::start).await
+}
+
+fn http() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap()
+}
+
+/// Runs a subcommand in a folder.
+fn suikang(folder: &Path, arguments: &[&str]) -> std::process::Output {
+    Command::new(SUIKANG).args(arguments).current_dir(folder).stdin(Stdio::null()).output().unwrap()
+}

@@ -1,0 +1,39 @@
+//! The walk in short, on both logs, with its kills; and a lost row, which reconciliation must see.
+
+use std::path::Path;
+
+use suikang_benchmarks::walk::{Walk, walk};
+use suikang_stream::testing::Broker;
+
+use super::{SUIKANG, suikang};
+
+fn short(folder: &Path, kafka: Option<String>) -> Walk {
+    let (declarations, scans) = (600, 3_000);
+    Walk { suikang: SUIKANG.into(), folder: folder.join("city"), kafka, declarations, scans, seed: 7, progress: false }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_sum_agrees_on_kafka() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start().await;
+    walk(&short(folder.path(), Some(broker.url()))).await.unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_sum_agrees_on_the_embedded_log_and_a_lost_row_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    walk(&short(folder.path(), None)).await.unwrap_or_else(|error| panic!("{error:#}"));
+
+    let config = folder.path().join("city/suikang.toml");
+    let reconcile = ["--config", &config.display().to_string(), "reconcile", "--drained"];
+    let before = suikang(folder.path(), &reconcile);
+    assert!(before.status.success(), "{}", String::from_utf8_lossy(&before.stderr));
+
+    let table = folder.path().join("city/lake/scans").canonicalize().unwrap();
+    let table = deltalake::open_table(deltalake::ensure_table_uri(table.to_string_lossy()).unwrap()).await.unwrap();
+    let (_, metrics) = table.delete().with_predicate("seq = 1 AND offline = true").await.unwrap();
+    assert!(metrics.num_deleted_rows > Some(0), "some device's first scan was made offline");
+    let after = suikang(folder.path(), &reconcile);
+    assert_eq!(after.status.code(), Some(1), "{}", String::from_utf8_lossy(&after.stdout));
+    assert!(String::from_utf8_lossy(&after.stderr).contains("scans"), "it says what differs");
+}
