@@ -3,6 +3,7 @@
 //! Offsets are stored after the outcomes are durable, so a crash between the two issues again, to the same bytes.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -233,16 +234,19 @@ impl Shared {
         }
         let mut rulings = HashMap::with_capacity(declared.len());
         for (version, indices) in by_version {
-            if !policies.contains_key(&version) {
-                let text =
-                    snapshot.policy(version).ok_or_else(|| format!("policy {version} is not in the registry"))?;
-                let policy = Policy::compile(&text.expression).map_err(|error| format!("policy {version}: {error}"))?;
-                policies.insert(version, policy);
-            }
+            let policy = match policies.entry(version) {
+                Entry::Occupied(compiled) => compiled.into_mut(),
+                Entry::Vacant(slot) => {
+                    let text =
+                        snapshot.policy(version).ok_or_else(|| format!("policy {version} is not in the registry"))?;
+                    slot.insert(
+                        Policy::compile(&text.expression).map_err(|error| format!("policy {version}: {error}"))?,
+                    )
+                }
+            };
             let rows: Vec<_> = indices.iter().map(|&index| &declared[index].1).collect();
-            let ruled = policies[&version]
-                .evaluate(&columns::batch(&rows))
-                .map_err(|error| format!("policy {version}: {error}"))?;
+            let ruled =
+                policy.evaluate(&columns::batch(&rows)).map_err(|error| format!("policy {version}: {error}"))?;
             rulings.extend(indices.into_iter().zip(ruled));
         }
         Ok(rulings)

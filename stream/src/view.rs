@@ -3,18 +3,23 @@
 //! Records come in by position, in order per partition; rows go out. What a reader of the file sees always agrees with the positions beside
 //! it, so a restart goes on where the file says and counts nothing twice. The file can be deleted at any time: it is rebuilt from the log.
 
+mod file;
+mod fold;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, Transaction};
+use rusqlite::Connection;
 use suikang_schemas::Topic;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::log::{Log, NextOffsets, ReadError, Record};
 use crate::metrics;
+
+pub use fold::{Fold, FoldError, ViewError};
 
 /// Records folded in one transaction.
 const BATCH: usize = 2_000;
@@ -24,84 +29,6 @@ const WAIT: Duration = Duration::from_millis(500);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Reading connections kept open.
 const POOL: usize = 4;
-
-/// What a view makes of each record.
-pub trait Fold: Send + 'static {
-    /// The file's name, without its ending.
-    fn name(&self) -> &'static str;
-    /// Of the tables; another version rebuilds the file.
-    fn version(&self) -> u32;
-    /// What is read.
-    fn topics(&self) -> Vec<Topic>;
-    /// Creates the tables in an empty file.
-    ///
-    /// # Errors
-    /// SQLite's.
-    fn create(&self, connection: &Connection) -> rusqlite::Result<()>;
-    /// Folds one record. It sees what the records before it have done.
-    ///
-    /// # Errors
-    /// [`FoldError::Poison`] passes the record over, [`FoldError::Sqlite`] stops the view.
-    fn apply(&mut self, transaction: &Transaction<'_>, record: &Record) -> Result<(), FoldError>;
-    /// After a commit, and once at the start: refreshes what is kept in memory.
-    ///
-    /// # Errors
-    /// SQLite's.
-    fn committed(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let _ = connection;
-        Ok(())
-    }
-}
-
-/// Why a record could not be folded.
-#[derive(Debug, thiserror::Error)]
-pub enum FoldError {
-    /// The record will never be usable; the word says why and nothing of its content.
-    #[error("unusable record: {0}")]
-    Poison(&'static str),
-    /// The file can't be written.
-    #[error(transparent)]
-    Sqlite(#[from] rusqlite::Error),
-}
-
-/// Why a view stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum ViewError {
-    /// The file can't be used.
-    #[error("view {}: {error}", path.display())]
-    Sqlite {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: rusqlite::Error,
-    },
-    /// The file can't be created.
-    #[error("view {}: {error}", path.display())]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// The log can't be read.
-    #[error("view {name}: {error}")]
-    Log {
-        /// Which view.
-        name: &'static str,
-        /// Why.
-        error: ReadError,
-    },
-    /// The log no longer has what the view needs to go on.
-    #[error(
-        "view {}: {error}; delete the file if the log still has everything from its start, or restore a snapshot", path.display()
-    )]
-    Behind {
-        /// Which.
-        path: PathBuf,
-        /// What is missing.
-        error: ReadError,
-    },
-}
 
 /// A record that a fold passed over, with the reason.
 pub type OnPoison = Arc<dyn Fn(&Record, &'static str) + Send + Sync>;
@@ -161,18 +88,18 @@ impl View {
         std::fs::create_dir_all(folder).map_err(|error| ViewError::Io { path: folder.to_owned(), error })?;
         let path = folder.join(format!("{}.db", fold.name()));
         let failed = |error| ViewError::Sqlite { path: path.clone(), error };
-        let connection = match open_current(&path, fold.as_ref()) {
+        let connection = match file::open_current(&path, fold.as_ref()) {
             Ok(Some(connection)) => connection,
             other => {
                 if let Err(error) = &other {
                     tracing::warn!(view = fold.name(), %error, "the file cannot be used and is rebuilt from the log");
                 }
                 drop(other);
-                remove(&path)?;
-                create(&path, fold.as_ref()).map_err(failed)?
+                file::remove(&path)?;
+                file::create(&path, fold.as_ref()).map_err(failed)?
             }
         };
-        let next_offsets = positions(&connection).map_err(failed)?;
+        let next_offsets = file::positions(&connection).map_err(failed)?;
         fold.committed(&connection).map_err(failed)?;
         let (progress, _) = watch::channel(Progress { next_offsets, ..Progress::default() });
         let (name, topics) = (fold.name(), fold.topics());
@@ -287,7 +214,7 @@ impl View {
                 }
                 *next_offset = record.offset + 1;
             }
-            store_positions(&transaction, &next_offsets).map_err(failed)?;
+            file::store_positions(&transaction, &next_offsets).map_err(failed)?;
             transaction.commit().map_err(failed)?;
             fold.committed(connection).map_err(failed)
         })?;
@@ -337,7 +264,7 @@ impl View {
         let pooled = unpoisoned(&self.shared.pool).pop();
         let mut connection = match pooled {
             Some(connection) => connection,
-            None => connect_reading(&self.shared.path)?,
+            None => file::connect_reading(&self.shared.path)?,
         };
         let transaction = connection.transaction()?;
         let result = read(&transaction);
@@ -393,79 +320,6 @@ impl View {
     pub fn age(&self) -> Option<Duration> {
         self.shared.progress.borrow().at_end.map(|at_end| at_end.elapsed())
     }
-}
-
-fn open_current(path: &Path, fold: &dyn Fold) -> rusqlite::Result<Option<Connection>> {
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let connection = connect_writing(path)?;
-    let version: u32 = connection.query_row("SELECT version FROM view", [], |row| row.get(0))?;
-    Ok((version == fold.version()).then_some(connection))
-}
-
-fn create(path: &Path, fold: &dyn Fold) -> rusqlite::Result<Connection> {
-    let mut connection = connect_writing(path)?;
-    let transaction = connection.transaction()?;
-    transaction.execute_batch(
-        "CREATE TABLE view (version INTEGER NOT NULL) STRICT;
-         CREATE TABLE positions (topic TEXT, kafka_partition INTEGER, next_offset INTEGER NOT NULL,
-             PRIMARY KEY (topic, kafka_partition)) STRICT, WITHOUT ROWID;",
-    )?;
-    transaction.execute("INSERT INTO view VALUES (?1)", [fold.version()])?;
-    fold.create(&transaction)?;
-    transaction.commit()?;
-    Ok(connection)
-}
-
-fn connect_writing(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(10))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    // A power cut may take the last commits, never the agreement of rows and positions: the log has the rest.
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
-    Ok(connection)
-}
-
-fn connect_reading(path: &Path) -> rusqlite::Result<Connection> {
-    let connection =
-        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(Duration::from_secs(10))?;
-    connection.pragma_update(None, "query_only", true)?;
-    Ok(connection)
-}
-
-fn remove(path: &Path) -> Result<(), ViewError> {
-    for ending in ["db", "db-wal", "db-shm"] {
-        let path = path.with_extension(ending);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(ViewError::Io { path, error }),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn positions(connection: &Connection) -> rusqlite::Result<HashMap<Topic, NextOffsets>> {
-    let mut statement = connection.prepare("SELECT topic, kafka_partition, next_offset FROM positions")?;
-    let mut rows = statement.query([])?;
-    let mut positions: HashMap<Topic, NextOffsets> = HashMap::new();
-    while let Some(row) = rows.next()? {
-        if let Some(topic) = Topic::from_short_name(&row.get::<_, String>(0)?) {
-            positions.entry(topic).or_default().insert(row.get(1)?, row.get(2)?);
-        }
-    }
-    Ok(positions)
-}
-
-fn store_positions(connection: &Connection, positions: &HashMap<Topic, NextOffsets>) -> rusqlite::Result<()> {
-    let mut store = connection.prepare_cached("INSERT OR REPLACE INTO positions VALUES (?1, ?2, ?3)")?;
-    for (topic, next_offsets) in positions {
-        for (kafka_partition, next_offset) in next_offsets {
-            store.execute((topic.short_name(), kafka_partition, next_offset))?;
-        }
-    }
-    Ok(())
 }
 
 fn unpoisoned<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -1,5 +1,7 @@
 //! The binary as its users meet it: real processes, real HTTP, both logs.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod canary;
 mod commands;
 mod guide;
