@@ -88,15 +88,13 @@ impl LakeTable {
             .and_then(deltalake::DeltaTableBuilder::from_url)
             .and_then(|builder| builder.build())
             .map_err(delta_error)?;
-        match delta.load().await {
-            Ok(()) => {}
-            Err(DeltaTableError::NotATable(_)) => match create(&delta, table).await {
-                Ok(()) => delta.load().await.map_err(delta_error)?,
-                // Another process was creating it.
-                Err(_) => delta.load().await.map_err(delta_error)?,
-            },
-            Err(error) => return Err(delta_error(error)),
+        if !delta.verify_deltatable_existence().await.map_err(delta_error)?
+            && let Err(error) = create(&delta, table).await
+        {
+            // Another process was faster, or the next line says what is wrong.
+            tracing::debug!(table = table.name(), %error, "the table was not created here");
         }
+        delta.load().await.map_err(delta_error)?;
         Ok(Self { table, folder, delta })
     }
 

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::avro::{self, DecodeError, Event};
 use crate::audit::AuditEntry;
+use crate::avro::{self, DecodeError, Event};
 use crate::columns;
 use crate::dead_letter::DeadLetter;
 use crate::declaration::Declaration;

@@ -247,7 +247,7 @@ fn today() -> (i64, u32) {
     (now.timestamp_millis() - i64::from(now.num_seconds_from_midnight()) * 1000, now.num_seconds_from_midnight())
 }
 
-/// A device that decided by itself: the holder's neighbours pass the same gate.
+/// A device that decided by itself.
 async fn upload(run: &Run, rng: &mut StdRng, holder: &Pass, count: u64) {
     let checkpoint = gate::checkpoint(rng, holder);
     let (midnight_ms, until_s) = today();
@@ -259,7 +259,13 @@ async fn upload(run: &Run, rng: &mut StdRng, holder: &Pass, count: u64) {
         })
         .collect();
     times.sort_unstable();
-    let passages: Vec<_> = times.into_iter().map(|at_ms| gate::passage(rng, holder, at_ms)).collect();
+    let passages: Vec<_> = {
+        let passes = lock(&run.passes);
+        // Those who live here, and whoever comes by.
+        let mut passer = || if rng.random_bool(0.1) { holder } else { &passes[rng.random_range(0..passes.len())] };
+        let passers: Vec<_> = times.iter().map(|_| passer()).collect();
+        times.iter().zip(passers).map(|(&at_ms, pass)| gate::passage(rng, pass, at_ms)).collect()
+    };
     let (epoch, first_seq) = lock(&run.devices).number(&checkpoint, passages.len());
     let scans: Vec<_> = passages.iter().map(|passage| &passage.scan).collect();
     let body = json!({"device_epoch": epoch, "first_seq": first_seq, "checkpoint": checkpoint, "scans": scans});

@@ -1,0 +1,98 @@
+//! Questions that may not be asked, and one that never ends.
+
+use std::time::{Duration, Instant};
+
+use suikang_analytics::Settings;
+use suikang_analytics::cut::Cuts;
+use suikang_analytics::pseudonym::LakeSecret;
+use suikang_analytics::sql::{SqlEngine, SqlError};
+
+use super::House;
+
+async fn engine(house: &House, settings: Settings) -> (SqlEngine, tokio_util::sync::CancellationToken) {
+    let (cuts, stop): (Cuts, _) = house.follow();
+    let deadline = Instant::now() + super::PATIENCE;
+    let engine = SqlEngine::new(settings, cuts);
+    while matches!(engine.query("SELECT 1").await, Err(SqlError::NotReady)) {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    (engine, stop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_reaches_outside_the_tables_is_refused() {
+    let house = House::new(None).await;
+    let (engine, stop) = engine(&house, house.settings.clone()).await;
+    for sql in [
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM 'file:///etc/passwd'",
+        "SELECT * FROM 'https://example.org/x.csv'",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM read_parquet('/tmp/x')",
+        "SELECT * FROM parquet_metadata('/tmp/x')",
+        "SELECT * FROM information_schema.tables",
+        "SELECT * FROM information_schema.df_settings",
+        "SELECT * FROM pg_catalog.pg_class",
+        "SELECT load_extension('x')",
+        "SELECT pg_read_file('/etc/passwd')",
+        "SELECT nothing FROM scans",
+        "SELECT * FROM people",
+        "SELECT count(*) FROM scans WHERE seq = 'x' + 1",
+        "SELECT 1/0",
+        "COPY scans TO '/tmp/x'",
+    ] {
+        let answered = engine.query(sql).await;
+        assert!(matches!(answered, Err(SqlError::Refused(_) | SqlError::Invalid(_))), "{sql}: {answered:?}");
+    }
+    stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_never_ends_is_stopped_and_others_are_answered() {
+    let house = House::new(None).await;
+    for n in 0..20 {
+        house.upload(n, 1, 500).await;
+    }
+    let settings = Settings { query_timeout_ms: 1_500, ..house.settings.clone() };
+    let (engine, stop) = engine(&house, settings).await;
+    let endless = tokio::spawn({
+        let engine = engine.clone();
+        async move {
+            engine.query("SELECT count(*) FROM scans a CROSS JOIN scans b CROSS JOIN scans c WHERE a.seq + b.seq + c.seq < 0").await
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let asked = Instant::now();
+    assert!(engine.query("SELECT count(*) FROM scans").await.is_ok(), "others are answered meanwhile");
+    assert!(asked.elapsed() < Duration::from_secs(10));
+    assert_eq!(endless.await.unwrap().err(), Some(SqlError::TimedOut(Duration::from_millis(1_500))));
+
+    // Within a second the processor is idle again.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = cpu_ms();
+    assert!(before > 500, "the query had been running: {before} ms");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let used = cpu_ms() - before;
+    assert!(used < 500, "{used} ms of processor time in a second after the query was stopped");
+    stop.cancel();
+}
+
+/// Processor time that the threads of queries have used.
+fn cpu_ms() -> u64 {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten().map(|task| task.path());
+    let queries =
+        tasks.filter(|task| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == "sql"));
+    queries
+        .map(|task| {
+            let stat = std::fs::read_to_string(task.join("stat")).unwrap_or_default();
+            let ticks = |field: usize| stat.rsplit(')').next()?.split_whitespace().nth(field)?.parse::<u64>().ok();
+            (ticks(11).unwrap_or(0) + ticks(12).unwrap_or(0)) * 10
+        })
+        .sum()
+}
+
+#[test]
+fn secrets_do_not_show() {
+    assert_eq!(format!("{:?}", LakeSecret::new([3; 32])), "LakeSecret(…)");
+}
