@@ -7,8 +7,14 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Running parts.
+/// Running parts, in the order in which they stop: what makes records first, what reads them last.
 pub(crate) struct Services {
+    makers: Phase,
+    readers: Phase,
+}
+
+#[derive(Default)]
+struct Phase {
     running: JoinSet<(&'static str, anyhow::Result<()>)>,
     names: Vec<&'static str>,
     stop: CancellationToken,
@@ -16,11 +22,44 @@ pub(crate) struct Services {
 
 impl Services {
     pub(crate) fn new() -> Self {
-        Self { running: JoinSet::new(), names: Vec::new(), stop: CancellationToken::new() }
+        Self { makers: Phase::default(), readers: Phase::default() }
     }
 
-    /// Starts a part; it is to end when its token is cancelled.
-    pub(crate) fn start<F, E>(&mut self, name: &'static str, part: impl FnOnce(CancellationToken) -> F)
+    /// Starts a part that appends to the log; it is to end when its token is cancelled.
+    pub(crate) fn start_maker<F, E>(&mut self, name: &'static str, part: impl FnOnce(CancellationToken) -> F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<anyhow::Error>,
+    {
+        self.makers.start(name, part);
+    }
+
+    /// Starts a part that reads the log; it is to end when its token is cancelled.
+    pub(crate) fn start_reader<F, E>(&mut self, name: &'static str, part: impl FnOnce(CancellationToken) -> F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<anyhow::Error>,
+    {
+        self.readers.start(name, part);
+    }
+
+    /// Returns when a part has ended although nothing was stopped: with its error.
+    pub(crate) async fn first_to_end(&mut self) -> anyhow::Error {
+        tokio::select! {
+            error = self.makers.first_to_end() => error,
+            error = self.readers.first_to_end() => error,
+        }
+    }
+
+    /// Asks the makers to end, then the readers, and waits for what they have in hand; the grace is for each.
+    pub(crate) async fn stop(self, grace: Duration) -> anyhow::Result<()> {
+        let makers = self.makers.stop(grace).await;
+        self.readers.stop(grace).await.and(makers)
+    }
+}
+
+impl Phase {
+    fn start<F, E>(&mut self, name: &'static str, part: impl FnOnce(CancellationToken) -> F)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<anyhow::Error>,
@@ -30,8 +69,7 @@ impl Services {
         self.running.spawn(async move { (name, part.await.map_err(Into::into)) });
     }
 
-    /// Returns when a part has ended although nothing was stopped: with its error.
-    pub(crate) async fn first_to_end(&mut self) -> anyhow::Error {
+    async fn first_to_end(&mut self) -> anyhow::Error {
         match self.running.join_next().await {
             None => std::future::pending().await,
             Some(Ok((name, ended))) => {
@@ -45,8 +83,7 @@ impl Services {
         }
     }
 
-    /// Asks all parts to end, and waits for what they have in hand.
-    pub(crate) async fn stop(mut self, grace: Duration) -> anyhow::Result<()> {
+    async fn stop(mut self, grace: Duration) -> anyhow::Result<()> {
         self.stop.cancel();
         let deadline = tokio::time::Instant::now() + grace;
         let mut failed = Ok(());

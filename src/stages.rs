@@ -94,7 +94,7 @@ impl Process {
         let mut router = Router::new();
 
         let registry = Registry::open(Arc::clone(&log), &config.state_dir, secrets).await?;
-        services.start("the registry's view", |stop| {
+        services.start_reader("the registry's view", |stop| {
             let registry = registry.clone();
             async move { registry.run(stop).await }
         });
@@ -105,7 +105,7 @@ impl Process {
 
         let codes = Codes::open(Arc::clone(&log), &config.state_dir).await?;
         if stages.ingest || stages.api {
-            services.start("the codes' view", |stop| {
+            services.start_reader("the codes' view", |stop| {
                 let codes = codes.clone();
                 async move { codes.run(stop).await }
             });
@@ -117,14 +117,14 @@ impl Process {
         if stages.ingest {
             let doors = Doors::new(config.ingest.clone(), Arc::clone(&log), registry.clone(), codes.clone());
             router = router.merge(suikang_ingest::router(doors.clone()));
-            services.start("ingest", |stop| suikang_ingest::run(doors.clone(), stop));
+            services.start_maker("ingest", |stop| suikang_ingest::run(doors.clone(), stop));
             parts.push(Box::new(move || doors.readiness()));
         }
         if stages.issuer {
             let keystore = suikang_issuer::Keystore::load(&config.keys_dir, &unlock)?;
             let issuer =
                 suikang_issuer::Issuer::new(config.issuer.clone(), Arc::clone(&log), registry.clone(), keystore);
-            services.start("the issuer", |stop| {
+            services.start_maker("the issuer", |stop| {
                 let issuer = issuer.clone();
                 async move { issuer.run(stop).await }
             });
@@ -132,7 +132,7 @@ impl Process {
         }
         if stages.analytics || stages.api {
             let counts = Counts::open(Arc::clone(&log), &config.state_dir)?;
-            services.start("the counts", |stop| {
+            services.start_reader("the counts", |stop| {
                 let counts = counts.clone();
                 async move { counts.run(stop).await }
             });
@@ -143,7 +143,7 @@ impl Process {
             let secret = LakeSecret::new(keys::lake_secret(&config.keys_dir, &unlock)?);
             if stages.analytics {
                 let writer = Writer::new(config.analytics.clone(), Arc::clone(&log), registry.clone(), secret.clone());
-                services.start("the lake's writer", |stop| {
+                services.start_reader("the lake's writer", |stop| {
                     let writer = writer.clone();
                     async move { writer.run(stop).await }
                 });
@@ -151,7 +151,7 @@ impl Process {
             }
             if stages.api {
                 let cuts = Cuts::new(config.analytics.clone(), Arc::clone(&log), secret);
-                services.start("lake and tail", |stop| {
+                services.start_reader("lake and tail", |stop| {
                     let cuts = cuts.clone();
                     async move { cuts.run(stop).await }
                 });

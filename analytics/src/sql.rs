@@ -5,6 +5,7 @@
 
 pub mod format;
 mod guard;
+mod yielding;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -154,6 +155,7 @@ impl Shared {
             .with_config(config)
             .with_runtime_env(self.runtime_env()?)
             .with_default_features()
+            .with_physical_optimizer_rule(Arc::new(yielding::YieldAtJoins))
             .build();
         let context = SessionContext::new_with_state(state);
         let mut cut = BTreeMap::new();

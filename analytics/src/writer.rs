@@ -25,6 +25,8 @@ use crate::{Settings, metrics};
 const WAIT: Duration = Duration::from_millis(200);
 /// Records read at once.
 const BATCH: usize = 2_000;
+/// How long the last read may take when the process is to end.
+const LAST_READ: Duration = Duration::from_secs(5);
 /// How long to wait before something that doesn't work now is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -121,14 +123,41 @@ impl Shared {
                         self.tidy(&mut lake, commits).await;
                     }
                     Committed::Moved => {
-                        let owned: Vec<_> = pending.from.keys().copied().collect();
-                        (maker, pending) = self.start(&mut lake, group.as_mut(), &owned).await?;
+                        // What this reader has in hand lies beyond what is read again: another one begins without it.
+                        group = self.log.join(&format!("lake-{}", table.name()), table.topic()).await?;
+                        pending = Pending::new(self.interval());
                     }
                 }
             }
         }
-        if pending.count > 0 {
+        // What makes records has ended before: what they left is the last to be written.
+        self.read_to_end(group.as_mut(), &mut maker, &mut pending).await?;
+        if !pending.to.is_empty() {
             self.commit(&mut lake, &mut pending).await;
+        }
+        Ok(())
+    }
+
+    /// Reads on to where the log ends now, if that comes in time.
+    async fn read_to_end(
+        &self,
+        group: &mut dyn GroupReader,
+        maker: &mut RowMaker,
+        pending: &mut Pending,
+    ) -> Result<(), WriterError> {
+        let extents = self.log.extents(maker.table().topic()).await?;
+        let deadline = Instant::now() + LAST_READ;
+        let is_short = |pending: &Pending| {
+            pending.from.iter().any(|(kafka_partition, from)| {
+                let next = pending.to.get(kafka_partition).copied().or(*from);
+                extents.get(kafka_partition).is_some_and(|extent| next.unwrap_or(extent.start) < extent.next)
+            })
+        };
+        while is_short(pending) && Instant::now() < deadline {
+            match group.next(BATCH, WAIT).await? {
+                GroupEvent::Records(records) => self.take(maker, pending, &records).await,
+                GroupEvent::Gained(_) | GroupEvent::Lost(_) => break,
+            }
         }
         Ok(())
     }

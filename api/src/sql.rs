@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 use suikang_analytics::sql::{Answer, SqlError, format};
-use suikang_registry::Action;
 use suikang_registry::http::{Bearer, Problem, StrictJson};
+use suikang_registry::{Action, Role};
 
 use crate::state::ApiState;
 
@@ -26,7 +26,8 @@ pub(crate) async fn query(
     headers: HeaderMap,
     StrictJson(request): StrictJson<Request, { 128 * 1024 }>,
 ) -> Result<Response, Problem> {
-    let allowed = caller.may_somewhere(Action::QuerySql);
+    // Analysts may ask once small groups are suppressed in what they see; rows are for investigators.
+    let allowed = caller.may_somewhere(Action::QuerySql) && caller.role != Role::HeadquartersAnalyst;
     // The text is kept without its literals, which might be anything.
     state
         .audit

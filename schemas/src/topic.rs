@@ -54,6 +54,8 @@ impl Topic {
             Topic::Scans => 14 * DAY_MS,
             Topic::Audit => 180 * DAY_MS,
             Topic::Notices => 7 * DAY_MS,
+            // Nothing else holds who may do what: without it a new node knows nobody.
+            Topic::Registry => 3_650 * DAY_MS,
             _ => 30 * DAY_MS,
         }
     }

@@ -56,6 +56,17 @@ async fn a_query_that_never_ends_is_stopped_and_others_are_answered() {
     }
     let settings = Settings { query_timeout_ms: 1_500, ..house.settings.clone() };
     let (engine, stop) = engine(&house, settings).await;
+    let deadline = Instant::now() + super::PATIENCE;
+    while engine
+        .query("SELECT 1 FROM scans OFFSET 9999")
+        .await
+        .unwrap()
+        .batches
+        .iter()
+        .all(|batch| batch.num_rows() == 0)
+    {
+        assert!(Instant::now() < deadline, "the tail does not come");
+    }
     let endless = tokio::spawn({
         let engine = engine.clone();
         async move {
