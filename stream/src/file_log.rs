@@ -25,7 +25,9 @@ use suikang_schemas::Topic;
 use tokio::sync::watch;
 
 use crate::config::{Access, LogConfig, OpenError};
-use crate::log::{AppendError, Extent, GroupReader, Log, NewRecord, NextOffsets, Position, ReadError, Reader};
+use crate::log::{
+    AppendError, Extent, GroupReader, Log, NewRecord, NextOffsets, Position, ReadError, Reader, check_sizes,
+};
 use crate::metrics;
 use crate::topics::{TopicDescription, TopicsError};
 
@@ -34,6 +36,8 @@ const BUSY: Duration = Duration::from_secs(10);
 
 /// How long a former writer may take to finish.
 const LAST_COMMIT: Duration = Duration::from_millis(500);
+/// How often old records are let go.
+const RETENTION_EVERY: Duration = Duration::from_secs(60);
 
 /// A log in a SQLite file.
 pub(crate) struct FileLog {
@@ -47,6 +51,10 @@ pub(crate) struct FileLog {
 impl FileLog {
     /// Opens the file, and for writing takes its lock and creates what is missing.
     pub(crate) fn open(path: &Path, config: &LogConfig, access: Access) -> Result<Self, OpenError> {
+        Self::open_expiring(path, config, access, RETENTION_EVERY)
+    }
+
+    fn open_expiring(path: &Path, config: &LogConfig, access: Access, every: Duration) -> Result<Self, OpenError> {
         let (commits_sender, commits) = watch::channel(0);
         let writer = match access {
             Access::ReadOnly => {
@@ -60,7 +68,7 @@ impl FileLog {
                 let connection = connect(path, true).map_err(|error| OpenError::file(path, &error))?;
                 create(&connection, config).map_err(|error| OpenError::file(path, &error))?;
                 check_partitions(&connection, config)?;
-                Some(writer::Writer::start(connection, lock, commits_sender))
+                Some(writer::Writer::start(connection, lock, commits_sender, every))
             }
         };
         Ok(Self { path: path.to_owned(), writer, commits, groups: Arc::default() })
@@ -157,10 +165,21 @@ fn extents(connection: &Connection, topic: Topic) -> Result<BTreeMap<i32, Extent
 }
 
 fn unreadable(error: rusqlite::Error) -> ReadError {
+    use rusqlite::ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseLocked, FileLockingProtocolFailed, OutOfMemory, SchemaChanged,
+        SystemIoFailure,
+    };
     match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
-            ReadError::Unavailable("the file is busy".to_owned())
-        }
+        // Other connections, other processes, a full table of open files: it may pass.
+        Some(
+            CannotOpen
+            | DatabaseBusy
+            | DatabaseLocked
+            | FileLockingProtocolFailed
+            | OutOfMemory
+            | SchemaChanged
+            | SystemIoFailure,
+        ) => ReadError::Unavailable(error.to_string()),
         _ => ReadError::Fatal(error.to_string()),
     }
 }
@@ -170,6 +189,7 @@ impl Log for FileLog {
     async fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Result<Vec<Position>, AppendError> {
         match &self.writer {
             Some(writer) => {
+                check_sizes(&records)?;
                 let (count, started) = (records.len(), Instant::now());
                 let appended = writer.append(topic, records).await;
                 match &appended {
@@ -242,4 +262,24 @@ async fn blocking<T: Send + 'static>(
 
 fn unpoisoned<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_idle_log_lets_old_records_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = LogConfig { retention_hours: [("scans".to_owned(), 0)].into(), ..LogConfig::default() };
+        let path = folder.path().join("log.db");
+        let log = FileLog::open_expiring(&path, &config, Access::Write, Duration::from_millis(100)).unwrap();
+        let record = NewRecord { record_key: b"k".to_vec(), payload: b"p".to_vec() };
+        let kafka_partition = log.append(Topic::Scans, vec![record]).await.unwrap()[0].kafka_partition;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while log.extents(Topic::Scans).await.unwrap()[&kafka_partition].start == 0 {
+            assert!(Instant::now() < deadline, "nothing expires while nothing is appended");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }

@@ -1,11 +1,12 @@
 //! The log on Kafka, through librdkafka.
 //!
 //! `append` is the idempotent producer with `acks=all`: a record is durable when its delivery is reported, retries neither duplicate nor
-//! reorder. Readers have a thread each that polls and hands over through a bounded channel. What blocks runs on threads of its own.
+//! reorder. Readers have a thread each that polls and hands over. What blocks runs on threads of its own.
 
 mod admin;
 mod consumer;
 mod group;
+mod handover;
 mod producer;
 mod reader;
 
@@ -20,7 +21,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use suikang_schemas::Topic;
 
 use crate::config::{Access, LogConfig, OpenError};
-use crate::log::{AppendError, Extent, GroupReader, Log, NewRecord, NextOffsets, Position, ReadError, Reader};
+use crate::log::{
+    AppendError, Extent, GroupReader, Log, NewRecord, NextOffsets, Position, ReadError, Reader, check_sizes,
+};
 use crate::metrics;
 use crate::topics::TopicDescription;
 
@@ -74,6 +77,7 @@ impl Log for KafkaLog {
         let Some(producer) = &self.producer else {
             return Err(AppendError::Fatal("the log was opened for reading".to_owned()));
         };
+        check_sizes(&records)?;
         let (count, started) = (records.len(), Instant::now());
         let appended = producer.append(topic, records).await;
         match &appended {
@@ -134,11 +138,12 @@ fn check_within(topic: Topic, from: &NextOffsets, extents: &BTreeMap<i32, Extent
     Ok(())
 }
 
-/// What time may mend, and what it won't.
+/// What time may mend, and what it won't. The topics were there when the log was opened; a broker that has just started may not know them
+/// yet, and says that there are none.
 fn unreadable(error: &KafkaError) -> ReadError {
     use RDKafkaErrorCode::{
         Authentication, ClusterAuthorizationFailed, GroupAuthorizationFailed, SaslAuthenticationFailed,
-        TopicAuthorizationFailed, UnknownTopic, UnknownTopicOrPartition,
+        TopicAuthorizationFailed,
     };
     match error.rdkafka_error_code() {
         Some(
@@ -146,9 +151,7 @@ fn unreadable(error: &KafkaError) -> ReadError {
             | ClusterAuthorizationFailed
             | GroupAuthorizationFailed
             | SaslAuthenticationFailed
-            | TopicAuthorizationFailed
-            | UnknownTopic
-            | UnknownTopicOrPartition,
+            | TopicAuthorizationFailed,
         ) => ReadError::Fatal(error.to_string()),
         _ => ReadError::Unavailable(error.to_string()),
     }

@@ -113,6 +113,46 @@ impl ReadError {
     }
 }
 
+/// The largest record that is taken, key and payload together.
+const RECORD_BYTES: usize = 1 << 20;
+/// What one read returns at most, give or take a record.
+const READ_BYTES: usize = 8 << 20;
+
+/// Refuses records that are larger than either log takes, before any of them is appended.
+pub(crate) fn check_sizes(records: &[NewRecord]) -> Result<(), AppendError> {
+    let fits = |record: &NewRecord| record.record_key.len() + record.payload.len() <= RECORD_BYTES;
+    if records.iter().all(fits) { Ok(()) } else { Err(AppendError::TooLarge) }
+}
+
+/// What one read returns: so many records at most, and so many bytes.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) records: Vec<Record>,
+    max_records: usize,
+    room_bytes: usize,
+}
+
+impl Batch {
+    pub(crate) fn of(max_records: usize) -> Self {
+        Self::share_of(max_records, 1)
+    }
+
+    /// One of so many equal shares; each has room for a record.
+    pub(crate) fn share_of(max_records: usize, shares: usize) -> Self {
+        let shares = shares.max(1);
+        Self { records: Vec::new(), max_records: max_records.div_ceil(shares).max(1), room_bytes: READ_BYTES / shares }
+    }
+
+    pub(crate) fn push(&mut self, record: Record) {
+        self.room_bytes = self.room_bytes.saturating_sub(record.record_key.len() + record.payload.len());
+        self.records.push(record);
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.records.len() >= self.max_records || self.room_bytes == 0
+    }
+}
+
 /// A log: Kafka, or a SQLite file.
 #[async_trait]
 pub trait Log: Send + Sync {

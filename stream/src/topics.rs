@@ -21,7 +21,8 @@ pub struct TopicDescription {
     pub min_in_sync: i32,
     /// How long a record is kept, in milliseconds; −1 is for ever.
     pub retention_ms: i64,
-    /// Whether what was acknowledged survives a power cut of one machine. One broker that doesn't flush each message doesn't promise that.
+    /// Whether what was acknowledged survives a power cut of one machine. That takes a second copy before each
+    /// acknowledgement (`min_in_sync` above 1), or a flush for each record.
     pub survives_power_cut: bool,
     /// What each partition retains.
     pub extents: BTreeMap<i32, Extent>,

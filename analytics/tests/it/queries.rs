@@ -79,13 +79,18 @@ async fn a_query_that_never_ends_is_stopped_and_others_are_answered() {
     assert!(asked.elapsed() < Duration::from_secs(10));
     assert_eq!(endless.await.unwrap().err(), Some(SqlError::TimedOut(Duration::from_millis(1_500))));
 
-    // Within a second the processor is idle again.
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let before = cpu_ms();
-    assert!(before > 500, "the query had been running: {before} ms");
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let used = cpu_ms() - before;
-    assert!(used < 500, "{used} ms of processor time in a second after the query was stopped");
+    // The processor is idle again. Other tests' queries have threads of the same name, and end; this one would go on for hours.
+    assert!(cpu_ms() > 500, "the query had been running");
+    let deadline = Instant::now() + super::PATIENCE;
+    loop {
+        let before = cpu_ms();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let used = cpu_ms().saturating_sub(before);
+        if used < 200 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{used} ms of processor time in a second, long after the query was stopped");
+    }
     stop.cancel();
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{blocking, extents, unpoisoned, unreadable};
-use crate::log::{NextOffsets, ReadError, Reader, Record};
+use crate::log::{Batch, NextOffsets, ReadError, Reader, Record};
 
 /// How often another process's commits are looked for.
 const POLL: Duration = Duration::from_millis(20);
@@ -103,38 +103,41 @@ fn select(
     let mut statement = connection
         .prepare_cached(
             "SELECT offset, record_key, payload, time_ms FROM records
-             WHERE topic = ?1 AND kafka_partition = ?2 AND offset >= ?3 ORDER BY offset LIMIT ?4",
+             WHERE topic = ?1 AND kafka_partition = ?2 AND offset >= ?3 ORDER BY offset",
         )
         .map_err(unreadable)?;
     let mut records = Vec::new();
-    // Each partition gets its share, so that a busy one starves no other.
-    let share = i64::try_from(max_records.div_ceil(from.len().max(1)).max(1)).unwrap_or(i64::MAX);
     for (&kafka_partition, &next_offset) in from {
-        let before = records.len();
-        let rows = statement
-            .query_map(params![topic.short_name(), kafka_partition, next_offset, share], |row| {
-                Ok(Record {
-                    topic,
-                    kafka_partition,
-                    offset: row.get(0)?,
-                    record_key: row.get(1)?,
-                    payload: row.get(2)?,
-                    time_ms: row.get(3)?,
-                })
-            })
-            .map_err(unreadable)?;
-        for row in rows {
-            records.push(row.map_err(unreadable)?);
+        // Each partition gets its share, so that a busy one starves no other.
+        let mut share = Batch::share_of(max_records, from.len());
+        let mut rows =
+            statement.query(params![topic.short_name(), kafka_partition, next_offset]).map_err(unreadable)?;
+        while !share.is_full()
+            && let Some(row) = rows.next().map_err(unreadable)?
+        {
+            share.push(record(topic, kafka_partition, row).map_err(unreadable)?);
         }
         // Retention may have passed the position since the last read.
-        if records.get(before).is_some_and(|first| first.offset > next_offset) || records.len() == before {
+        if share.records.first().is_none_or(|first| first.offset > next_offset) {
             let start = extents(connection, topic)?.get(&kafka_partition).map_or(0, |extent| extent.start);
             if start > next_offset {
                 return Err(ReadError::BeforeStart { topic, kafka_partition, asked: next_offset, start });
             }
         }
+        records.append(&mut share.records);
     }
     Ok(records)
+}
+
+fn record(topic: Topic, kafka_partition: i32, row: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {
+    Ok(Record {
+        topic,
+        kafka_partition,
+        offset: row.get(0)?,
+        record_key: row.get(1)?,
+        payload: row.get(2)?,
+        time_ms: row.get(3)?,
+    })
 }
 
 #[async_trait]

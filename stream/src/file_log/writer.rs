@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, params};
 use suikang_schemas::Topic;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout_at;
 
 use crate::log::{AppendError, NewRecord, NextOffsets, Position};
 use crate::partitioner::partition_of;
@@ -14,8 +15,6 @@ use crate::partitioner::partition_of;
 const QUEUE: usize = 1024;
 /// Records committed together at most.
 const BATCH: usize = 20_000;
-/// How often old records are let go.
-const RETENTION_EVERY: Duration = Duration::from_secs(60);
 
 #[derive(Clone)]
 pub(super) struct Writer {
@@ -29,13 +28,26 @@ enum Job {
 }
 
 impl Writer {
-    /// Starts the thread; it ends, and gives back the lock, when the last handle is gone.
-    pub(super) fn start(mut connection: Connection, lock: File, commits: watch::Sender<u64>) -> Self {
+    /// Starts the thread; it ends, and gives back the lock, when the last handle is gone. Every so often it lets old records go, whether
+    /// anything is appended or not.
+    pub(super) fn start(
+        mut connection: Connection,
+        lock: File,
+        commits: watch::Sender<u64>,
+        retention_every: Duration,
+    ) -> Self {
         let (jobs, mut queue) = mpsc::channel(QUEUE);
+        let clock = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let clock = clock.expect("the system gives a clock at start");
         let thread = std::thread::Builder::new().name("file-log".to_owned()).spawn(move || {
             let mut retention_due = Instant::now();
-            while let Some(first) = queue.blocking_recv() {
-                let mut batch = vec![first];
+            loop {
+                let first = clock.block_on(async { timeout_at(retention_due.into(), queue.recv()).await });
+                let mut batch = match first {
+                    Ok(None) => break,
+                    Ok(Some(first)) => vec![first],
+                    Err(_) => Vec::new(),
+                };
                 let mut records = 0;
                 while records < BATCH
                     && let Ok(job) = queue.try_recv()
@@ -46,7 +58,7 @@ impl Writer {
                     batch.push(job);
                 }
                 if retention_due <= Instant::now() {
-                    retention_due = Instant::now() + RETENTION_EVERY;
+                    retention_due = Instant::now() + retention_every;
                     for topic in Topic::ALL {
                         let (done, _) = oneshot::channel();
                         batch.push(Job::Expire { topic, now_ms: now_ms(), done });

@@ -101,6 +101,10 @@ async fn create(client: &ClientConfig, config: &LogConfig, topics: &[Topic], bro
                 .set("retention.ms", retention_ms)
                 .set("min.insync.replicas", in_sync)
                 .set("cleanup.policy", "delete")
+                // The largest record that is taken, and what its frame adds.
+                .set("max.message.bytes", "1114112")
+                // The log says when a record came, whatever its producer's clock says.
+                .set("message.timestamp.type", "LogAppendTime")
         })
         .collect();
     let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
@@ -134,16 +138,22 @@ pub(super) async fn describe(
         .map_err(|code| ReadError::Fatal(format!("cannot describe {name}: {code}")))?;
     let number = |property: &str| -> Option<i64> { resource.get(property)?.value.as_ref()?.parse().ok() };
     let replicas = replicas(client, &name).await?;
+    let min_in_sync = number("min.insync.replicas").and_then(|n| i32::try_from(n).ok()).unwrap_or(1);
     Ok(TopicDescription {
         topic,
         partitions: i32::try_from(extents.len()).unwrap_or(i32::MAX),
         replicas,
-        min_in_sync: number("min.insync.replicas").and_then(|n| i32::try_from(n).ok()).unwrap_or(1),
+        min_in_sync,
         retention_ms: number("retention.ms").unwrap_or(-1),
-        survives_power_cut: replicas > 1 || number("flush.messages") == Some(1),
+        survives_power_cut: survives_power_cut(replicas, min_in_sync, number("flush.messages")),
         name,
         extents,
     })
+}
+
+/// Whether what was acknowledged survives a power cut of one machine: it is on the disk, or in another machine's memory as well.
+fn survives_power_cut(replicas: i32, min_in_sync: i32, flush_messages: Option<i64>) -> bool {
+    flush_messages == Some(1) || (replicas > 1 && min_in_sync > 1)
 }
 
 async fn replicas(client: &ClientConfig, name: &str) -> Result<i32, ReadError> {
@@ -157,4 +167,18 @@ async fn replicas(client: &ClientConfig, name: &str) -> Result<i32, ReadError> {
     })
     .await;
     asked.map_err(|_| ReadError::Fatal("a thread broke".to_owned()))?.map_err(|error| unreadable(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::survives_power_cut;
+
+    #[test]
+    fn a_power_cut_takes_what_is_in_the_memory_of_one_machine() {
+        let never = Some(i64::MAX);
+        assert!(survives_power_cut(3, 2, never));
+        assert!(!survives_power_cut(3, 1, never), "one copy is enough to acknowledge");
+        assert!(!survives_power_cut(1, 2, never), "there is no second copy");
+        assert!(survives_power_cut(1, 1, Some(1)), "each record is flushed");
+    }
 }

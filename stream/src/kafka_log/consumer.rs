@@ -1,8 +1,12 @@
-//! The thread behind a reader: polls a consumer, and hands over what comes through a bounded channel.
+//! The thread behind a reader: polls a consumer, and hands over what comes.
+//!
+//! It polls whatever its reader does, so that a slow reader holds up nobody's rebalance. While there is no room for records it fetches
+//! none. Where a partition starts is said for one assignment: what is said for an earlier one is not heard.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc as commands};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -11,30 +15,49 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 use suikang_schemas::Topic;
-use tokio::sync::mpsc;
 
+use super::handover::{Giver, Item, Taker, handover};
 use super::unreadable;
 use crate::log::{NextOffsets, ReadError, Record};
 
-/// Records between the thread and the task; with librdkafka's own queue it bounds what a reader holds.
-const CHANNEL: usize = 4_000;
 /// How long a poll waits; also how soon a command is seen.
 const POLL: Duration = Duration::from_millis(20);
+/// How long the thread waits for room before it stops fetching: what was fetched ahead is then fetched again.
+const HOLD_AFTER: Duration = Duration::from_millis(500);
+/// How often it looks for room meanwhile.
+const LOOK: Duration = Duration::from_millis(5);
 
-/// What the thread hands over, in order.
-#[derive(Debug)]
-pub(super) enum Item {
-    Record(Record),
-    Gained(Vec<i32>),
-    Lost(Vec<i32>),
-    Failed(ReadError),
-}
+/// A member that is silent for so long is out of its group, and its partitions go to others. Brokers take no less unless told so by
+/// `group.min.session.timeout.ms`; where they are, set `session.timeout.ms` in `log.kafka` to be served again sooner.
+const SESSION_TIMEOUT_MS: u32 = 6_000;
+
+/// What a reader needs of librdkafka, over whatever a deployment passes through.
+const NEEDS: [(&str, &str); 7] = [
+    // An offset that isn't there is an error, never a jump.
+    ("auto.offset.reset", "error"),
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    ("fetch.wait.max.ms", "20"),
+    ("queued.max.messages.kbytes", "8192"),
+    ("isolation.level", "read_committed"),
+    // A group's partitions move all at once: few and simple states.
+    ("partition.assignment.strategy", "range"),
+];
 
 /// The thread's end, as its reader sees it.
 pub(super) struct Polling {
-    pub(super) items: mpsc::Receiver<Item>,
+    pub(super) items: Taker,
     pub(super) consumer: Arc<BaseConsumer<Rebalances>>,
-    starts: commands::Sender<(i32, i64)>,
+    starts: commands::Sender<Start>,
+    /// The assignment that the thread has by now; the reader may not have been told yet.
+    assignment: Arc<AtomicU64>,
+}
+
+/// Where a partition starts, said for one assignment.
+struct Start {
+    assignment: u64,
+    kafka_partition: i32,
+    next_offset: i64,
 }
 
 impl Polling {
@@ -46,72 +69,90 @@ impl Polling {
         group: Option<&str>,
         from: NextOffsets,
     ) -> Result<Self, ReadError> {
-        let mut config = client.clone();
-        config
-            // An offset that isn't there is an error, never a jump.
-            .set("auto.offset.reset", "error")
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("fetch.wait.max.ms", "20")
-            .set("queued.max.messages.kbytes", "16384")
-            .set("isolation.level", "read_committed")
-            // A group's partitions move all at once: few and simple states.
-            .set("partition.assignment.strategy", "range")
-            .set("group.id", group.unwrap_or("suikang-unused"));
-        for (property, value) in [("session.timeout.ms", "10000"), ("max.poll.interval.ms", "300000")] {
-            if config.get(property).is_none() {
-                config.set(property, value);
-            }
-        }
         let consumer: BaseConsumer<Rebalances> =
-            config.create_with_context(Rebalances::default()).map_err(|error| unreadable(&error))?;
+            configured(client, group).create_with_context(Rebalances::default()).map_err(|error| unreadable(&error))?;
         let consumer = Arc::new(consumer);
         if group.is_some() {
             consumer.subscribe(&[name]).map_err(|error| unreadable(&error))?;
         }
-        let (sender, items) = mpsc::channel(CHANNEL);
+        let (giver, items) = handover();
         let (starts, started) = commands::channel();
-        let thread = Thread {
+        let assignment = Arc::new(AtomicU64::new(0));
+        let mut thread = Thread {
             consumer: Arc::clone(&consumer),
             topic,
             name: name.to_owned(),
+            owned: BTreeSet::new(),
+            assignment: Arc::clone(&assignment),
             next_offsets: from,
+            full_since: None,
+            holding: false,
             starts: started,
-            items: sender,
+            items: giver,
         };
         thread.assign().map_err(|error| unreadable(&error))?;
         std::thread::Builder::new()
             .name(format!("read-{topic}"))
             .spawn(move || thread.run())
             .map_err(|error| ReadError::Unavailable(error.to_string()))?;
-        Ok(Self { items, consumer, starts })
+        Ok(Self { items, consumer, starts, assignment })
     }
 
-    /// Delivers this partition from here on.
-    pub(super) fn start_at(&self, kafka_partition: i32, next_offset: i64) -> Result<(), ReadError> {
+    /// Delivers this partition from here on, if it still is the reader's by this assignment.
+    pub(super) fn start_at(&self, assignment: u64, kafka_partition: i32, next_offset: i64) -> Result<(), ReadError> {
         self.starts
-            .send((kafka_partition, next_offset))
+            .send(Start { assignment, kafka_partition, next_offset })
             .map_err(|_| ReadError::Unavailable("the reading thread has ended".to_owned()))
     }
+
+    /// Whether this is the assignment that the member has now.
+    pub(super) fn is_current(&self, assignment: u64) -> bool {
+        self.assignment.load(Ordering::Acquire) == assignment
+    }
+}
+
+fn configured(client: &ClientConfig, group: Option<&str>) -> ClientConfig {
+    let mut config = client.clone();
+    for (property, value) in NEEDS {
+        config.set(property, value);
+    }
+    config.set("group.id", group.unwrap_or("suikang-unused"));
+    let session_timeout_ms =
+        config.get("session.timeout.ms").and_then(|asked| asked.parse().ok()).unwrap_or(SESSION_TIMEOUT_MS);
+    config.set("session.timeout.ms", session_timeout_ms.to_string());
+    if config.get("heartbeat.interval.ms").is_none() {
+        config.set("heartbeat.interval.ms", (session_timeout_ms / 4).max(1).to_string());
+    }
+    config
 }
 
 struct Thread {
     consumer: Arc<BaseConsumer<Rebalances>>,
     topic: Topic,
     name: String,
+    /// What the group has given to this member.
+    owned: BTreeSet<i32>,
+    /// Counts what the group decided.
+    assignment: Arc<AtomicU64>,
     /// Partitions that are delivered, and from where.
     next_offsets: NextOffsets,
-    starts: commands::Receiver<(i32, i64)>,
-    items: mpsc::Sender<Item>,
+    full_since: Option<Instant>,
+    /// Whether nothing is fetched until there is room.
+    holding: bool,
+    starts: commands::Receiver<Start>,
+    items: Giver,
 }
 
 impl Thread {
     fn run(mut self) {
         while !self.items.is_closed() {
-            let polled = self.step();
-            if let Err(error) = polled {
+            if let Err(error) = self.step() {
                 let fatal = !error.is_retryable();
-                if self.items.blocking_send(Item::Failed(error)).is_err() || fatal {
+                // A reader that has no room is not told again and again that the broker is away.
+                if fatal || self.items.has_room() {
+                    self.items.give(Item::Failed(error));
+                }
+                if fatal {
                     break;
                 }
             }
@@ -121,20 +162,14 @@ impl Thread {
     }
 
     fn step(&mut self) -> Result<(), ReadError> {
-        let mut started = false;
-        while let Ok((kafka_partition, next_offset)) = self.starts.try_recv() {
-            self.next_offsets.insert(kafka_partition, next_offset);
-            started = true;
+        self.take_starts().map_err(|error| unreadable(&error))?;
+        if self.wait_for_room().map_err(|error| unreadable(&error))? {
+            return Ok(());
         }
-        if started {
-            self.assign().map_err(|error| unreadable(&error))?;
-        }
-        let polled = self.consumer.poll(POLL);
-        for rebalance in self.consumer.context().take() {
-            self.next_offsets.retain(|kafka_partition, _| !rebalance.concerns(*kafka_partition));
-            if self.items.blocking_send(rebalance.into_item()).is_err() {
-                return Ok(());
-            }
+        let consumer = Arc::clone(&self.consumer);
+        let polled = consumer.poll(POLL);
+        for rebalanced in consumer.context().take() {
+            self.rebalanced(rebalanced);
         }
         match polled {
             None => Ok(()),
@@ -143,7 +178,7 @@ impl Thread {
                 if let Some(next_offset) = self.next_offsets.get_mut(&message.partition()) {
                     let record = record(self.topic, &message);
                     *next_offset = record.offset + 1;
-                    let _ = self.items.blocking_send(Item::Record(record));
+                    self.items.give(Item::Record(record));
                 }
                 Ok(())
             }
@@ -151,20 +186,78 @@ impl Thread {
         }
     }
 
-    /// Fetches what is delivered, from where it is.
-    fn assign(&self) -> Result<(), KafkaError> {
+    fn take_starts(&mut self) -> Result<(), KafkaError> {
+        let mut any = false;
+        while let Ok(Start { assignment, kafka_partition, next_offset }) = self.starts.try_recv() {
+            if assignment == self.assignment.load(Ordering::Relaxed) && self.owned.contains(&kafka_partition) {
+                self.next_offsets.insert(kafka_partition, next_offset);
+                any = true;
+            }
+        }
+        if any { self.assign() } else { Ok(()) }
+    }
+
+    /// Whether to look again before polling. Room that lacks for long ends the fetching, and the polls go on.
+    fn wait_for_room(&mut self) -> Result<bool, KafkaError> {
+        if self.holding {
+            if self.items.is_half_free() {
+                self.holding = false;
+                self.assign()?;
+            }
+            return Ok(false);
+        }
+        if self.items.has_room() {
+            self.full_since = None;
+            return Ok(false);
+        }
+        let since = *self.full_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < HOLD_AFTER {
+            std::thread::sleep(LOOK);
+            return Ok(true);
+        }
+        self.full_since = None;
+        self.holding = true;
+        self.assign()?;
+        Ok(false)
+    }
+
+    fn rebalanced(&mut self, Rebalanced { gained, kafka_partitions }: Rebalanced) {
+        let assignment = self.assignment.fetch_add(1, Ordering::AcqRel) + 1;
+        // Nothing is delivered of a lost partition, nor of a gained one before it is started.
+        self.next_offsets.retain(|kafka_partition, _| !kafka_partitions.contains(kafka_partition));
+        if gained {
+            self.owned.extend(&kafka_partitions);
+            self.items.give(Item::Gained(assignment, kafka_partitions));
+        } else {
+            self.owned.retain(|kafka_partition| !kafka_partitions.contains(kafka_partition));
+            self.items.give(Item::Lost(kafka_partitions));
+        }
+    }
+
+    /// Fetches what is delivered, from where it is; nothing while there is no room.
+    fn assign(&mut self) -> Result<(), KafkaError> {
         let mut list = TopicPartitionList::new();
-        for (&kafka_partition, &next_offset) in &self.next_offsets {
+        for (&kafka_partition, &next_offset) in self.next_offsets.iter().filter(|_| !self.holding) {
             list.add_partition_offset(&self.name, kafka_partition, Offset::Offset(next_offset))?;
         }
         self.consumer.assign(&list)
     }
 
     fn failed(&self, error: &KafkaError) -> ReadError {
-        use RDKafkaErrorCode::{AutoOffsetReset, OffsetOutOfRange};
-        if !matches!(error.rdkafka_error_code(), Some(AutoOffsetReset | OffsetOutOfRange)) {
-            return unreadable(error);
+        use RDKafkaErrorCode::{AutoOffsetReset, InvalidSessionTimeout, OffsetOutOfRange};
+        match error.rdkafka_error_code() {
+            Some(InvalidSessionTimeout) => ReadError::Fatal(
+                "the broker refuses session.timeout.ms: set it in log.kafka between the broker's group.min.session.timeout.ms and \
+                 group.max.session.timeout.ms"
+                    .to_owned(),
+            ),
+            Some(AutoOffsetReset | OffsetOutOfRange) => self.outside(),
+            _ => unreadable(error),
         }
+    }
+
+    /// Which position is outside the log.
+    fn outside(&self) -> ReadError {
         for (&kafka_partition, &asked) in &self.next_offsets {
             if let Ok((start, _)) = self.consumer.fetch_watermarks(&self.name, kafka_partition, super::PATIENCE)
                 && asked < start
@@ -197,17 +290,6 @@ pub(super) struct Rebalances {
 struct Rebalanced {
     gained: bool,
     kafka_partitions: Vec<i32>,
-}
-
-impl Rebalanced {
-    /// Nothing is delivered of a lost partition, nor of a gained one before it is started.
-    fn concerns(&self, kafka_partition: i32) -> bool {
-        self.kafka_partitions.contains(&kafka_partition)
-    }
-
-    fn into_item(self) -> Item {
-        if self.gained { Item::Gained(self.kafka_partitions) } else { Item::Lost(self.kafka_partitions) }
-    }
 }
 
 impl Rebalances {

@@ -10,14 +10,17 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use suikang_schemas::Topic;
 use tokio::time::Instant;
 
-use super::consumer::{Item, Polling};
+use super::consumer::Polling;
+use super::handover::Item;
 use super::{PATIENCE, unreadable};
 use crate::config::LogConfig;
-use crate::log::{GroupEvent, GroupReader, NextOffsets, ReadError};
+use crate::log::{Batch, GroupEvent, GroupReader, NextOffsets, ReadError};
 
 pub(super) struct KafkaGroupReader {
     polling: Polling,
     name: String,
+    /// The assignment that the caller was told of last.
+    assignment: u64,
     /// What came behind a run of records and is told next.
     held: Option<Item>,
 }
@@ -32,7 +35,7 @@ impl KafkaGroupReader {
         let name = config.physical_name(topic);
         let group = format!("{}{group}", config.topic_prefix);
         let polling = Polling::start(client, topic, &name, Some(&group), NextOffsets::new())?;
-        Ok(Self { polling, name, held: None })
+        Ok(Self { polling, name, assignment: 0, held: None })
     }
 }
 
@@ -42,36 +45,39 @@ impl GroupReader for KafkaGroupReader {
         let deadline = Instant::now() + wait;
         let mut item = match self.held.take() {
             Some(item) => item,
-            None => match tokio::time::timeout_at(deadline, self.polling.items.recv()).await {
+            None => match tokio::time::timeout_at(deadline, self.polling.items.take()).await {
                 Err(_) => return Ok(GroupEvent::Records(Vec::new())),
                 Ok(Some(item)) => item,
                 Ok(None) => return Err(ReadError::Fatal("the reading thread has ended".to_owned())),
             },
         };
-        let mut records = Vec::new();
+        let mut batch = Batch::of(max_records);
         loop {
             match item {
-                Item::Record(record) => records.push(record),
-                other if !records.is_empty() => {
+                Item::Record(record) => batch.push(record),
+                other if !batch.records.is_empty() => {
                     self.held = Some(other);
-                    return Ok(GroupEvent::Records(records));
+                    return Ok(GroupEvent::Records(batch.records));
                 }
-                Item::Gained(kafka_partitions) => return Ok(GroupEvent::Gained(kafka_partitions)),
+                Item::Gained(assignment, kafka_partitions) => {
+                    self.assignment = assignment;
+                    return Ok(GroupEvent::Gained(kafka_partitions));
+                }
                 Item::Lost(kafka_partitions) => return Ok(GroupEvent::Lost(kafka_partitions)),
                 Item::Failed(error) => return Err(error),
             }
-            if records.len() >= max_records {
-                return Ok(GroupEvent::Records(records));
+            if batch.is_full() {
+                return Ok(GroupEvent::Records(batch.records));
             }
-            match self.polling.items.try_recv() {
-                Ok(next) => item = next,
-                Err(_) => return Ok(GroupEvent::Records(records)),
+            match self.polling.items.try_take() {
+                Some(next) => item = next,
+                None => return Ok(GroupEvent::Records(batch.records)),
             }
         }
     }
 
     fn start_at(&mut self, kafka_partition: i32, next_offset: i64) -> Result<(), ReadError> {
-        self.polling.start_at(kafka_partition, next_offset)
+        self.polling.start_at(self.assignment, kafka_partition, next_offset)
     }
 
     async fn committed(&mut self, kafka_partitions: &[i32]) -> Result<NextOffsets, ReadError> {
@@ -92,6 +98,11 @@ impl GroupReader for KafkaGroupReader {
 
     async fn commit(&mut self, next_offsets: &NextOffsets) -> Result<(), ReadError> {
         use RDKafkaErrorCode::{FencedInstanceId, IllegalGeneration, RebalanceInProgress, UnknownMemberId};
+        // What was read under an earlier assignment is another's to store: it may have come further already.
+        if !self.polling.is_current(self.assignment) {
+            tracing::debug!("offsets were not stored: the group has moved on");
+            return Ok(());
+        }
         let mut list = TopicPartitionList::new();
         for (&kafka_partition, &next_offset) in next_offsets {
             list.add_partition_offset(&self.name, kafka_partition, Offset::Offset(next_offset))

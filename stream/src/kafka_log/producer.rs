@@ -17,13 +17,15 @@ use crate::partitioner::partition_of;
 const ROOM: Duration = Duration::from_millis(2);
 
 /// Properties of the producer; those a deployment passes through come after and win, but for the two that the promise rests on.
-const DEFAULTS: [(&str, &str); 5] = [
+const DEFAULTS: [(&str, &str); 6] = [
     ("linger.ms", "5"),
     ("message.timeout.ms", "8000"),
     // The bound on memory: a caller waits for room.
     ("queue.buffering.max.kbytes", "65536"),
     ("queue.buffering.max.messages", "100000"),
     ("socket.nagle.disable", "true"),
+    // The largest record that is taken, and what its frame adds.
+    ("message.max.bytes", "1114112"),
 ];
 const PROMISE: [(&str, &str); 2] = [("enable.idempotence", "true"), ("acks", "all")];
 
@@ -74,21 +76,16 @@ impl Producer {
     fn refusal(&self, producer: &FutureProducer, error: &KafkaError) -> AppendError {
         use RDKafkaErrorCode::{
             Authentication, ClusterAuthorizationFailed, MessageSizeTooLarge, SaslAuthenticationFailed,
-            TopicAuthorizationFailed, UnknownTopic, UnknownTopicOrPartition,
+            TopicAuthorizationFailed,
         };
         if producer.client().fatal_error().is_some() {
             self.replace();
         }
         match error.rdkafka_error_code() {
             Some(MessageSizeTooLarge) => AppendError::TooLarge,
-            Some(
-                Authentication
-                | ClusterAuthorizationFailed
-                | SaslAuthenticationFailed
-                | TopicAuthorizationFailed
-                | UnknownTopic
-                | UnknownTopicOrPartition,
-            ) => AppendError::Fatal(error.to_string()),
+            Some(Authentication | ClusterAuthorizationFailed | SaslAuthenticationFailed | TopicAuthorizationFailed) => {
+                AppendError::Fatal(error.to_string())
+            }
             _ => AppendError::Unavailable(error.to_string()),
         }
     }

@@ -7,9 +7,10 @@ use rdkafka::ClientConfig;
 use suikang_schemas::Topic;
 use tokio::time::Instant;
 
-use super::consumer::{Item, Polling};
+use super::consumer::Polling;
+use super::handover::Item;
 use crate::config::LogConfig;
-use crate::log::{NextOffsets, ReadError, Reader, Record};
+use crate::log::{Batch, NextOffsets, ReadError, Reader, Record};
 
 pub(super) struct KafkaReader {
     polling: Polling,
@@ -35,30 +36,30 @@ impl Reader for KafkaReader {
             return Err(error);
         }
         let deadline = Instant::now() + wait;
-        let first = match tokio::time::timeout_at(deadline, self.polling.items.recv()).await {
+        let first = match tokio::time::timeout_at(deadline, self.polling.items.take()).await {
             Err(_) => return Ok(Vec::new()),
             Ok(first) => first,
         };
-        let mut records = Vec::new();
+        let mut batch = Batch::of(max_records);
         let mut item = first;
         loop {
             match item {
-                Some(Item::Record(record)) => records.push(record),
-                Some(Item::Gained(_) | Item::Lost(_)) => {}
+                Some(Item::Record(record)) => batch.push(record),
+                Some(Item::Gained(..) | Item::Lost(_)) => {}
                 // What came before a failure is delivered first.
-                Some(Item::Failed(error)) if records.is_empty() => return Err(error),
+                Some(Item::Failed(error)) if batch.records.is_empty() => return Err(error),
                 Some(Item::Failed(error)) => {
                     self.failed = Some(error);
-                    return Ok(records);
+                    return Ok(batch.records);
                 }
                 None => return Err(ReadError::Fatal("the reading thread has ended".to_owned())),
             }
-            if records.len() >= max_records {
-                return Ok(records);
+            if batch.is_full() {
+                return Ok(batch.records);
             }
-            match self.polling.items.try_recv() {
-                Ok(next) => item = Some(next),
-                Err(_) => return Ok(records),
+            match self.polling.items.try_take() {
+                Some(next) => item = Some(next),
+                None => return Ok(batch.records),
             }
         }
     }
