@@ -4,12 +4,14 @@
 #   kafka/broker.sh --install                  fetch the jars into .tools/kafka/lib, unless they are there
 #   kafka/broker.sh                            run on port 9092, data in data/kafka, until Ctrl-C
 #   kafka/broker.sh --port P --data DIR        run there; DIR may hold the data of an earlier run
-#   kafka/broker.sh … --stdin                  end when standard input closes: the broker never outlives who started it
+#   kafka/broker.sh … --stdin                  end when standard input closes: the broker never outlives who started it;
+#                                              ends as well when Java does
+#   kafka/broker.sh … --stdin --ephemeral      and when standard input closes, remove DIR; a Java that dies leaves it
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
 lib=$root/.tools/kafka/lib
-port=9092 data=$root/data/kafka stdin=no install=no
+port=9092 data=$root/data/kafka stdin=no ephemeral=no install=no
 
 while [ $# -gt 0 ]; do
   case $1 in
@@ -17,7 +19,8 @@ while [ $# -gt 0 ]; do
     --port) port=$2; shift ;;
     --data) data=$2; shift ;;
     --stdin) stdin=yes ;;
-    -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --ephemeral) ephemeral=yes ;;
+    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "broker.sh: unknown option $1; see --help" >&2; exit 2 ;;
   esac
   shift
@@ -68,9 +71,31 @@ if [ "$stdin" = no ]; then
   exec "${kafka[@]}" kafka.Kafka "$data/server.properties"
 fi
 
-"${kafka[@]}" kafka.Kafka "$data/server.properties" </dev/null >"$data/broker.log" 2>&1 &
+# Whatever ends this script ends the broker, and waits until it has gone.
+broker='' reader=''
+finish() {
+  trap - EXIT TERM INT HUP
+  [ -z "$broker" ] || kill -KILL "$broker" 2>/dev/null || true
+  [ -z "$reader" ] || kill "$reader" 2>/dev/null || true
+  wait 2>/dev/null || true
+  [ "$1" = keep ] || [ "$ephemeral" = no ] || rm -rf "$data"
+}
+trap 'finish keep' EXIT
+trap 'finish remove; exit 143' TERM INT HUP
+
+exec 3<&0
+"${kafka[@]}" kafka.Kafka "$data/server.properties" </dev/null >"$data/broker.log" 2>&1 3<&- &
 broker=$!
 echo "$broker" >"$data/pid"
-trap 'kill -KILL $broker 2>/dev/null || true' EXIT
 # Blocks until whoever holds the other end closes it, by dying if need be.
-cat >/dev/null
+cat <&3 >/dev/null &
+reader=$!
+exec 3<&-
+
+wait -n 2>/dev/null || true
+if kill -0 "$broker" 2>/dev/null; then
+  finish remove
+else
+  echo "broker.sh: Java has ended; see $data/broker.log" >&2
+  exit 1
+fi

@@ -1,4 +1,5 @@
-//! A real broker for tests: started on a free port, restarted, killed, and ended with the process that started it.
+//! A real broker for tests: started on a free port, restarted, killed, and ended with the process that started it, however that ends;
+//! its data goes with it.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -47,12 +48,18 @@ impl Broker {
         format!("kafka://127.0.0.1:{}", self.port)
     }
 
-    /// A configuration whose topics nobody else has.
+    /// A configuration whose topics nobody else has; a member of a group that dies is noticed sooner than elsewhere.
     pub fn config(&self) -> LogConfig {
         use std::sync::atomic::{AtomicU32, Ordering};
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let topic_prefix = format!("t{}-{}.", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        LogConfig { url: self.url(), topic_prefix, partitions: 4, ..LogConfig::default() }
+        let kafka = [("session.timeout.ms".to_owned(), "3000".to_owned())].into();
+        LogConfig { url: self.url(), topic_prefix, partitions: 4, kafka, ..LogConfig::default() }
+    }
+
+    /// Where its data lies.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The Java process, to be stopped and continued by signals.
@@ -61,20 +68,26 @@ impl Broker {
         pid.trim().parse().expect("a process id")
     }
 
-    /// SIGKILL. Its data stays.
+    /// SIGKILL, and waits until it has gone. Its data stays.
     ///
     /// # Panics
     /// If it does not run.
     pub fn kill(&mut self) {
         let mut child = self.child.take().expect("the broker runs");
-        drop(child.stdin.take());
-        child.wait().expect("the script ends with its input");
+        let killed = Command::new("kill").args(["-KILL", &self.pid().to_string()]).status();
+        assert!(killed.is_ok_and(|status| status.success()), "the broker was not running");
+        // `wait` would close the script's input first, and with it the data would go.
+        let deadline = Instant::now() + PATIENCE;
+        while child.try_wait().expect("the script is our child").is_none() {
+            assert!(Instant::now() < deadline, "the script does not end with Java");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Starts again on the same port with the data that is there.
     pub async fn resume(&mut self) {
         let child = Command::new(&self.script)
-            .args(["--stdin", "--port", &self.port.to_string(), "--data"])
+            .args(["--stdin", "--ephemeral", "--port", &self.port.to_string(), "--data"])
             .arg(self.folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -97,8 +110,10 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        if self.child.is_some() {
-            self.kill();
+        if let Some(mut child) = self.child.take() {
+            drop(child.stdin.take());
+            // A broken script is no reason to panic while a test may be panicking already.
+            let _ = child.wait();
         }
     }
 }

@@ -5,19 +5,20 @@
 
 mod file;
 mod fold;
+mod progress;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 use suikang_schemas::Topic;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::log::{Log, NextOffsets, ReadError, Record};
 use crate::metrics;
+use progress::{End, Progress};
 
 pub use fold::{Fold, FoldError, ViewError};
 
@@ -26,12 +27,18 @@ const BATCH: usize = 2_000;
 /// How long a read waits for records before the view notes that it is at the end.
 const WAIT: Duration = Duration::from_millis(500);
 /// How often a view that is never idle compares itself with the log's end.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Reading connections kept open.
 const POOL: usize = 4;
 
 /// A record that a fold passed over, with the reason.
 pub type OnPoison = Arc<dyn Fn(&Record, &'static str) + Send + Sync>;
+
+/// What writes the file.
+struct State {
+    fold: Box<dyn Fold>,
+    connection: Connection,
+}
 
 /// A handle to a view: reads it, and waits for it to have come to a position.
 #[derive(Clone)]
@@ -44,38 +51,11 @@ struct Shared {
     path: PathBuf,
     log: Arc<dyn Log>,
     topics: Vec<Topic>,
-    fold: Mutex<Option<(Box<dyn Fold>, Connection)>>,
+    /// Whoever follows takes it.
+    state: Mutex<Option<State>>,
     pool: Mutex<Vec<Connection>>,
     progress: watch::Sender<Progress>,
     on_poison: Mutex<Option<OnPoison>>,
-}
-
-/// How far a view has come.
-#[derive(Debug, Clone, Default)]
-struct Progress {
-    next_offsets: HashMap<Topic, NextOffsets>,
-    /// When it was last known to be at the log's end.
-    at_end: Option<Instant>,
-    lag: i64,
-}
-
-/// Where the log's end was when it was last looked at.
-struct End {
-    seen: Instant,
-    next_offsets: Option<HashMap<Topic, NextOffsets>>,
-}
-
-impl Progress {
-    /// Records before these offsets that are not folded.
-    fn behind(&self, ends: &HashMap<Topic, NextOffsets>) -> i64 {
-        let folded = |topic, kafka_partition| {
-            self.next_offsets.get(topic).and_then(|next| next.get(kafka_partition)).copied().unwrap_or(0)
-        };
-        ends.iter()
-            .flat_map(|(topic, ends)| ends.iter().map(move |(kafka_partition, end)| (topic, kafka_partition, end)))
-            .map(|(topic, kafka_partition, &end)| (end - folded(topic, kafka_partition)).max(0))
-            .sum()
-    }
 }
 
 impl View {
@@ -103,9 +83,9 @@ impl View {
         fold.committed(&connection).map_err(failed)?;
         let (progress, _) = watch::channel(Progress { next_offsets, ..Progress::default() });
         let (name, topics) = (fold.name(), fold.topics());
-        let fold = Mutex::new(Some((fold, connection)));
+        let state = Mutex::new(Some(State { fold, connection }));
         let (pool, on_poison) = (Mutex::default(), Mutex::default());
-        Ok(Self { shared: Arc::new(Shared { name, path, log, topics, fold, pool, progress, on_poison }) })
+        Ok(Self { shared: Arc::new(Shared { name, path, log, topics, state, pool, progress, on_poison }) })
     }
 
     /// Calls this for each record that is passed over.
@@ -121,8 +101,8 @@ impl View {
     /// # Panics
     /// If the view is followed already.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), ViewError> {
-        let taken = unpoisoned(&self.shared.fold).take();
-        let mut state = taken.expect("a view is followed once");
+        let taken = unpoisoned(&self.shared.state).take();
+        let mut state = Some(taken.expect("a view is followed once"));
         let ended = loop {
             match self.follow(&mut state, &shutdown).await {
                 Err(ViewError::Log { name, error }) if error.is_retryable() => {
@@ -135,15 +115,11 @@ impl View {
                 ended => break ended,
             }
         };
-        *unpoisoned(&self.shared.fold) = Some(state);
+        *unpoisoned(&self.shared.state) = state;
         ended
     }
 
-    async fn follow(
-        &self,
-        state: &mut (Box<dyn Fold>, Connection),
-        shutdown: &CancellationToken,
-    ) -> Result<(), ViewError> {
+    async fn follow(&self, state: &mut Option<State>, shutdown: &CancellationToken) -> Result<(), ViewError> {
         let name = self.shared.name;
         let failed = |error: ReadError| match error {
             ReadError::BeforeStart { .. } => ViewError::Behind { path: self.shared.path.clone(), error },
@@ -168,7 +144,7 @@ impl View {
             readers.push(self.shared.log.read(topic, from).await.map_err(failed)?);
         }
         let first_wait = if readers.len() > 1 { Duration::ZERO } else { WAIT };
-        let mut end = End { seen: Instant::now(), next_offsets: None };
+        let mut end: Option<End> = None;
         loop {
             let mut records = Vec::new();
             for reader in &mut readers {
@@ -178,8 +154,10 @@ impl View {
                 }
             }
             // Where records never cease, the end is looked for all the same: a view that keeps up is not old.
-            if records.is_empty() || end.seen.elapsed() >= LOOK_EVERY {
-                end = self.look_at_end(end).await.map_err(failed)?;
+            if records.is_empty() || end.as_ref().is_none_or(|end| end.seen.elapsed() >= LOOK_EVERY) {
+                let now = End::of(self.shared.log.as_ref(), &self.shared.topics).await.map_err(failed)?;
+                self.note_end(end.as_ref(), &now);
+                end = Some(now);
             }
             if records.is_empty() && readers.len() > 1 {
                 // Several topics: whichever has something next.
@@ -190,70 +168,34 @@ impl View {
                 }
             }
             if !records.is_empty() {
-                self.fold(state, &records)?;
+                self.fold(state, records).await?;
             }
         }
     }
 
-    /// One transaction: rows and positions.
-    fn fold(&self, (fold, connection): &mut (Box<dyn Fold>, Connection), records: &[Record]) -> Result<(), ViewError> {
-        let failed = |error| ViewError::Sqlite { path: self.shared.path.clone(), error };
-        let mut next_offsets = self.shared.progress.borrow().next_offsets.clone();
-        tokio::task::block_in_place(|| {
-            let transaction = connection.transaction().map_err(failed)?;
-            for record in records {
-                let next_offset =
-                    next_offsets.entry(record.topic).or_default().entry(record.kafka_partition).or_default();
-                if record.offset < *next_offset {
-                    continue;
-                }
-                match fold.apply(&transaction, record) {
-                    Ok(()) => {}
-                    Err(FoldError::Poison(reason)) => self.pass_over(record, reason),
-                    Err(FoldError::Sqlite(error)) => return Err(failed(error)),
-                }
-                *next_offset = record.offset + 1;
-            }
-            file::store_positions(&transaction, &next_offsets).map_err(failed)?;
-            transaction.commit().map_err(failed)?;
-            fold.committed(connection).map_err(failed)
-        })?;
-        metrics::view_folded(self.shared.name, records.len());
-        self.shared.progress.send_modify(|progress| progress.next_offsets = next_offsets);
+    /// Folds on a thread that may block; the state goes there and comes back.
+    async fn fold(&self, state: &mut Option<State>, records: Vec<Record>) -> Result<(), ViewError> {
+        let mut taken = state.take().expect("the state came back from the last fold");
+        let (view, count) = (self.clone(), records.len());
+        let folded = tokio::task::spawn_blocking(move || {
+            let folded = view.shared.fold(&mut taken, &records);
+            (taken, folded)
+        });
+        let (back, folded) = match folded.await {
+            Ok(done) => done,
+            Err(broken) if broken.is_panic() => std::panic::resume_unwind(broken.into_panic()),
+            // The runtime is ending, and this task with it.
+            Err(_) => return Ok(()),
+        };
+        *state = Some(back);
+        folded?;
+        metrics::view_folded(self.shared.name, count);
         Ok(())
     }
 
-    fn pass_over(&self, record: &Record, reason: &'static str) {
-        let Record { topic, kafka_partition, offset, .. } = record;
-        tracing::warn!(view = self.shared.name, %topic, kafka_partition, offset, reason, "a record was passed over");
-        metrics::view_poison(self.shared.name);
-        if let Some(tell) = unpoisoned(&self.shared.on_poison).as_ref() {
-            tell(record, reason);
-        }
-    }
-
-    /// Compares with the log's end, now and as it was at the last look: once everything up to there is folded, the view was at the
-    /// end then.
-    async fn look_at_end(&self, former: End) -> Result<End, ReadError> {
-        let seen = Instant::now();
-        let mut next_offsets: HashMap<Topic, NextOffsets> = HashMap::new();
-        for &topic in &self.shared.topics {
-            let extents = self.shared.log.extents(topic).await?;
-            next_offsets.insert(
-                topic,
-                extents.into_iter().map(|(kafka_partition, extent)| (kafka_partition, extent.next)).collect(),
-            );
-        }
-        self.shared.progress.send_modify(|progress| {
-            progress.lag = progress.behind(&next_offsets);
-            if progress.lag == 0 {
-                progress.at_end = Some(seen);
-            } else if former.next_offsets.is_some_and(|former| progress.behind(&former) == 0) {
-                progress.at_end = progress.at_end.max(Some(former.seen));
-            }
-            metrics::view_lag(self.shared.name, progress.lag);
-        });
-        Ok(End { seen, next_offsets: Some(next_offsets) })
+    fn note_end(&self, former: Option<&End>, now: &End) {
+        self.shared.progress.send_modify(|progress| progress.note_end(former, now));
+        metrics::view_lag(self.shared.name, self.lag());
     }
 
     /// Reads the file on a pooled connection that can't write; all of `read` sees one state.
@@ -283,8 +225,7 @@ impl View {
 
     /// The first offset of a partition that has not been folded.
     pub fn next_offset(&self, topic: Topic, kafka_partition: i32) -> i64 {
-        let progress = self.shared.progress.borrow();
-        progress.next_offsets.get(&topic).and_then(|next| next.get(&kafka_partition)).copied().unwrap_or(0)
+        self.shared.progress.borrow().next_offset(topic, kafka_partition).unwrap_or(0)
     }
 
     /// The first offsets of a topic that have not been folded.
@@ -295,13 +236,8 @@ impl View {
     /// Waits until everything before `next_offset` has been folded; whether that came in time.
     pub async fn wait_for(&self, topic: Topic, kafka_partition: i32, next_offset: i64, patience: Duration) -> bool {
         let mut progress = self.shared.progress.subscribe();
-        let there = |progress: &Progress| {
-            progress
-                .next_offsets
-                .get(&topic)
-                .and_then(|next| next.get(&kafka_partition))
-                .is_some_and(|&next| next >= next_offset)
-        };
+        let there =
+            |progress: &Progress| progress.next_offset(topic, kafka_partition).is_some_and(|next| next >= next_offset);
         tokio::time::timeout(patience, progress.wait_for(there)).await.is_ok_and(|waited| waited.is_ok())
     }
 
@@ -319,6 +255,44 @@ impl View {
     /// How long ago the view was last known to be at the log's end; nothing if never.
     pub fn age(&self) -> Option<Duration> {
         self.shared.progress.borrow().at_end.map(|at_end| at_end.elapsed())
+    }
+}
+
+impl Shared {
+    /// One transaction: rows and positions. The file's positions count, should another have folded meanwhile: nothing is folded twice.
+    fn fold(&self, State { fold, connection }: &mut State, records: &[Record]) -> Result<(), ViewError> {
+        let failed = |error| ViewError::Sqlite { path: self.path.clone(), error };
+        let mut next_offsets = self.progress.borrow().next_offsets.clone();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        for (topic, stored) in file::positions(&transaction).map_err(failed)? {
+            next_offsets.entry(topic).or_default().extend(stored);
+        }
+        for record in records {
+            let next_offset = next_offsets.entry(record.topic).or_default().entry(record.kafka_partition).or_default();
+            if record.offset < *next_offset {
+                continue;
+            }
+            match fold.apply(&transaction, record) {
+                Ok(()) => {}
+                Err(FoldError::Poison(reason)) => self.pass_over(record, reason),
+                Err(FoldError::Sqlite(error)) => return Err(failed(error)),
+            }
+            *next_offset = record.offset + 1;
+        }
+        file::store_positions(&transaction, &next_offsets).map_err(failed)?;
+        transaction.commit().map_err(failed)?;
+        fold.committed(connection).map_err(failed)?;
+        self.progress.send_modify(|progress| progress.next_offsets = next_offsets);
+        Ok(())
+    }
+
+    fn pass_over(&self, record: &Record, reason: &'static str) {
+        let Record { topic, kafka_partition, offset, .. } = record;
+        tracing::warn!(view = self.name, %topic, kafka_partition, offset, reason, "a record was passed over");
+        metrics::view_poison(self.name);
+        if let Some(tell) = unpoisoned(&self.on_poison).as_ref() {
+            tell(record, reason);
+        }
     }
 }
 

@@ -1,14 +1,13 @@
 //! A view's file: made, opened, read; its version and positions beside the rows.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 use suikang_schemas::Topic;
 
+use super::progress::Positions;
 use super::{Fold, ViewError};
-use crate::log::NextOffsets;
 
 pub(super) fn open_current(path: &Path, fold: &dyn Fold) -> rusqlite::Result<Option<Connection>> {
     if !path.is_file() {
@@ -61,10 +60,10 @@ pub(super) fn remove(path: &Path) -> Result<(), ViewError> {
     Ok(())
 }
 
-pub(super) fn positions(connection: &Connection) -> rusqlite::Result<HashMap<Topic, NextOffsets>> {
+pub(super) fn positions(connection: &Connection) -> rusqlite::Result<Positions> {
     let mut statement = connection.prepare("SELECT topic, kafka_partition, next_offset FROM positions")?;
     let mut rows = statement.query([])?;
-    let mut positions: HashMap<Topic, NextOffsets> = HashMap::new();
+    let mut positions: Positions = Positions::new();
     while let Some(row) = rows.next()? {
         if let Some(topic) = Topic::from_short_name(&row.get::<_, String>(0)?) {
             positions.entry(topic).or_default().insert(row.get(1)?, row.get(2)?);
@@ -73,10 +72,7 @@ pub(super) fn positions(connection: &Connection) -> rusqlite::Result<HashMap<Top
     Ok(positions)
 }
 
-pub(super) fn store_positions(
-    connection: &Connection,
-    positions: &HashMap<Topic, NextOffsets>,
-) -> rusqlite::Result<()> {
+pub(super) fn store_positions(connection: &Connection, positions: &Positions) -> rusqlite::Result<()> {
     let mut store = connection.prepare_cached("INSERT OR REPLACE INTO positions VALUES (?1, ?2, ?3)")?;
     for (topic, next_offsets) in positions {
         for (kafka_partition, next_offset) in next_offsets {
