@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use suikang_schemas::Topic;
 use suikang_stream::testing::Broker;
-use suikang_stream::{GroupEvent, LogConfig, ReadError};
+use suikang_stream::{AppendError, GroupEvent, LogConfig, ReadError};
 
 use super::{event, from_start, numbered, read_all, record, write};
 
@@ -39,6 +39,8 @@ on_both_logs!(
     a_group_delivers_from_where_it_is_told,
     another_number_of_partitions_is_refused,
     the_registry_has_one_order,
+    a_record_above_1_mib_is_too_large_and_nothing_is_appended,
+    a_read_is_bounded_by_bytes,
 );
 
 async fn what_was_acknowledged_is_there_after_reopening(config: LogConfig) {
@@ -180,4 +182,33 @@ async fn the_registry_has_one_order(config: LogConfig) {
     let positions = log.append(Topic::Registry, numbered(30, 30)).await.unwrap();
     assert!(positions.iter().zip(0..).all(|(position, n)| position.kafka_partition == 0 && position.offset == n));
     assert_eq!(log.describe(Topic::Registry).await.unwrap().partitions, 1);
+}
+
+async fn a_record_above_1_mib_is_too_large_and_nothing_is_appended(config: LogConfig) {
+    let log = write(&config).await;
+    let of = |bytes: usize| record([7; 4], vec![1; bytes - 4]);
+    let refused = log.append(Topic::Codes, vec![of(100), of((1 << 20) + 1)]).await;
+    assert!(matches!(refused, Err(AppendError::TooLarge)), "{refused:?}");
+    // The largest that is taken; nothing of what was refused stands before it.
+    let positions = log.append(Topic::Codes, vec![of(1 << 20)]).await.unwrap();
+    assert_eq!(positions[0].offset, 0);
+}
+
+async fn a_read_is_bounded_by_bytes(config: LogConfig) {
+    let log = write(&config).await;
+    let (key, records) = (3u32.to_be_bytes(), 20);
+    for n in 0..records {
+        log.append(Topic::Audit, vec![record(key, vec![n; 1_000_000])]).await.unwrap();
+    }
+    let mut reader = log.read(Topic::Audit, from_start(&config, Topic::Audit)).await.unwrap();
+    let mut seen = Vec::new();
+    let deadline = std::time::Instant::now() + super::PATIENCE;
+    while seen.len() < usize::from(records) && std::time::Instant::now() < deadline {
+        // So that everything that can lie ready does.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let read = reader.next(1_000, Duration::from_secs(1)).await.unwrap();
+        assert!(read.len() <= 9, "{} records of 1 MB at once", read.len());
+        seen.extend(read.into_iter().map(|record| record.payload[0]));
+    }
+    assert_eq!(seen, (0..records).collect::<Vec<_>>());
 }

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use suikang_schemas::Topic;
-use suikang_stream::{Access, LogConfig, OpenError, open};
+use suikang_stream::{Access, LogConfig, OpenError, ReadError, open};
 
 use super::{from_start, numbered, read_all, write};
 
@@ -54,4 +54,16 @@ async fn a_log_that_is_not_there_is_not_read() {
     assert!(matches!(refused, Some(OpenError::Missing(_))));
     let refused = open(&LogConfig { url: "redis://x".to_owned(), ..LogConfig::default() }, Access::Write).await.err();
     assert!(matches!(refused, Some(OpenError::Url(_))));
+}
+
+#[tokio::test]
+async fn a_reader_that_retention_overtakes_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write(&config(folder.path())).await;
+    log.append(Topic::Registry, numbered(10, 1)).await.unwrap();
+    let mut reader = log.read(Topic::Registry, [(0, 0)].into()).await.unwrap();
+    assert_eq!(reader.next(4, super::PATIENCE).await.unwrap().len(), 4);
+    log.expire(Topic::Registry, i64::MAX).await.unwrap();
+    let refused = reader.next(4, super::PATIENCE).await.err();
+    assert!(matches!(refused, Some(ReadError::BeforeStart { asked: 4, start: 10, .. })), "{refused:?}");
 }

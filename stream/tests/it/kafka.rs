@@ -1,10 +1,18 @@
 //! Kafka alone: members come and go, the broker restarts and goes away, memory stays bounded.
 
-use std::time::{Duration, Instant};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::{Offset, TopicPartitionList};
 
 use suikang_schemas::Topic;
 use suikang_stream::testing::Broker;
-use suikang_stream::{AppendError, GroupEvent};
+use suikang_stream::{AppendError, GroupEvent, LogConfig, ReadError};
 
 use super::{event, from_start, numbered, read_all, write};
 
@@ -93,4 +101,132 @@ async fn one_broker_says_what_a_power_cut_may_take() {
     assert_eq!((described.partitions, described.replicas, described.min_in_sync), (4, 1, 1));
     assert_eq!(described.retention_ms, Topic::Declarations.retention_ms());
     assert!(!described.survives_power_cut);
+}
+
+/// A client of our own beside the log's.
+fn client(config: &LogConfig) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", config.url.strip_prefix("kafka://").unwrap());
+    client
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_acknowledged_survives_a_killed_broker() {
+    let mut broker = Broker::start().await;
+    let mut config = broker.config();
+    config.kafka.insert("message.timeout.ms".to_owned(), "2000".to_owned());
+    let log = write(&config).await;
+    let appending = Arc::clone(&log);
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let appends = tokio::spawn(async move {
+        let mut acknowledged = Vec::new();
+        for round in 0.. {
+            if *stopped.borrow() {
+                break;
+            }
+            let records: Vec<_> =
+                (0..25u32).map(|n| super::record((n % 7).to_be_bytes(), (round * 25 + n).to_be_bytes())).collect();
+            // What is refused is not sent again: only what was promised counts.
+            if let Ok(positions) = appending.append(Topic::Scans, records.clone()).await {
+                acknowledged.extend(positions.into_iter().zip(records));
+            }
+        }
+        acknowledged
+    });
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    broker.kill();
+    broker.resume().await;
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    stop.send(true).unwrap();
+    let acknowledged = appends.await.unwrap();
+    assert!(acknowledged.len() > 500, "{} acknowledged", acknowledged.len());
+
+    let deadline = Instant::now() + super::PATIENCE;
+    let extents = loop {
+        match log.extents(Topic::Scans).await {
+            Ok(extents) => break extents,
+            Err(error) => assert!(error.is_retryable() && Instant::now() < deadline, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    let count: i64 = extents.values().map(|extent| extent.next).sum();
+    let mut reader = log.read(Topic::Scans, from_start(&config, Topic::Scans)).await.unwrap();
+    let there: HashMap<_, _> = read_all(reader.as_mut(), usize::try_from(count).unwrap())
+        .await
+        .into_iter()
+        .map(|record| ((record.kafka_partition, record.offset), (record.record_key, record.payload)))
+        .collect();
+    for (position, sent) in acknowledged {
+        let found = there.get(&(position.kafka_partition, position.offset));
+        assert_eq!(found, Some(&(sent.record_key, sent.payload)), "{position:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_retention_overtakes_is_told() {
+    let config = Broker::shared().await.config();
+    let log = write(&config).await;
+    // More than lies between the log and a reader.
+    let key = 1u32.to_be_bytes();
+    for _ in 0..40 {
+        log.append(Topic::Codes, vec![super::record(key, vec![3; 1_000_000])]).await.unwrap();
+    }
+    let kafka_partition = suikang_stream::partition_of(&key, config.partitions);
+    let mut reader = log.read(Topic::Codes, [(kafka_partition, 0)].into()).await.unwrap();
+    assert_eq!(reader.next(1, super::PATIENCE).await.unwrap()[0].offset, 0);
+    // It rests for so long that nothing more is fetched for it, and meanwhile the log lets everything go.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let admin: AdminClient<DefaultClientContext> = client(&config).create().unwrap();
+    let mut end = TopicPartitionList::new();
+    end.add_partition_offset(&config.physical_name(Topic::Codes), kafka_partition, Offset::Offset(40)).unwrap();
+    admin.delete_records(&end, &AdminOptions::new()).await.unwrap();
+
+    let mut next_offset = 1;
+    let refused = loop {
+        match reader.next(100, Duration::from_secs(10)).await {
+            Ok(records) => {
+                assert!(!records.is_empty() && next_offset < 40, "nobody tells, at {next_offset}");
+                for record in records {
+                    assert_eq!(record.offset, next_offset, "nothing is skipped in silence");
+                    next_offset += 1;
+                }
+            }
+            Err(error) => break error,
+        }
+    };
+    assert!(
+        matches!(refused, ReadError::BeforeStart { asked, start: 40, .. } if asked == next_offset),
+        "{refused} after {next_offset}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_stamps_the_time_whatever_the_clock_of_the_producer() {
+    let config = Broker::shared().await.config();
+    let log = write(&config).await;
+    let producer: FutureProducer = client(&config).create().unwrap();
+    let name = config.physical_name(Topic::Notices);
+    let from_1970 = FutureRecord::to(&name).partition(0).key("k").payload("p").timestamp(1_000);
+    producer.send(from_1970, super::PATIENCE).await.unwrap();
+    let mut reader = log.read(Topic::Notices, [(0, 0)].into()).await.unwrap();
+    let record = read_all(reader.as_mut(), 1).await.remove(0);
+    let now_ms = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    assert!((now_ms - record.time_ms).abs() < 60_000, "{} instead of {now_ms}", record.time_ms);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_the_broker_refuses_is_named() {
+    let mut config = Broker::shared().await.config();
+    config.kafka.insert("session.timeout.ms".to_owned(), "500".to_owned());
+    let log = write(&config).await;
+    let mut member = log.join("hasty", Topic::Scans).await.unwrap();
+    let deadline = Instant::now() + super::PATIENCE;
+    let refused = loop {
+        assert!(Instant::now() < deadline, "nobody tells");
+        match member.next(1, Duration::from_millis(200)).await {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(&refused, ReadError::Fatal(why) if why.contains("session.timeout.ms")), "{refused}");
 }

@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod broker;
 mod contract;
 mod file;
 mod kafka;
+mod takeover;
 mod view;
 
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Transaction};
 use suikang_schemas::Topic;
 use suikang_stream::testing::Broker;
-use suikang_stream::{Fold, FoldError, Log, LogConfig, Record, View};
+use suikang_stream::{Fold, FoldError, Log, LogConfig, ReadError, Record, View, ViewError};
 use tokio_util::sync::CancellationToken;
 
 use super::{numbered, record, write};
@@ -163,4 +163,49 @@ async fn a_view_that_keeps_up_is_not_old_though_records_never_cease() {
     assert!(age.is_some_and(|age| age < Duration::from_secs(4)), "{age:?} old after five seconds of records");
     stop.cancel();
     running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn folds_on_a_runtime_of_one_thread() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write(&file(&folder)).await;
+    log.append(Topic::Scans, numbered(10, 3)).await.unwrap();
+    let view = View::open(&folder.path().join("state"), Sum::of(1), Arc::clone(&log)).unwrap();
+    follow(&view, &log, super::PATIENCE).await;
+    assert_eq!(sum(&view), (10, 45));
+}
+
+#[tokio::test]
+async fn two_that_fold_into_one_file_count_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write(&file(&folder)).await;
+    let state = folder.path().join("state");
+    let view = View::open(&state, Sum::of(1), Arc::clone(&log)).unwrap();
+    let another = View::open(&state, Sum::of(1), Arc::clone(&log)).unwrap();
+    log.append(Topic::Scans, numbered(10, 3)).await.unwrap();
+    // The second knows of no record that the first has folded.
+    follow(&view, &log, super::PATIENCE).await;
+    follow(&another, &log, super::PATIENCE).await;
+    assert_eq!(sum(&view), (10, 45));
+}
+
+#[tokio::test]
+async fn a_view_that_retention_has_overtaken_names_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write(&file(&folder)).await;
+    let state = folder.path().join("state");
+    log.append(Topic::Scans, numbered(10, 1)).await.unwrap();
+    let view = View::open(&state, Sum::of(1), Arc::clone(&log)).unwrap();
+    follow(&view, &log, super::PATIENCE).await;
+    drop(view);
+    log.append(Topic::Scans, numbered(5, 1)).await.unwrap();
+    log.expire(Topic::Scans, i64::MAX / 2).await.unwrap();
+
+    let view = View::open(&state, Sum::of(1), Arc::clone(&log)).unwrap();
+    let stopped = view.run(CancellationToken::new()).await.unwrap_err();
+    let ViewError::Behind { path, error: ReadError::BeforeStart { asked: 10, start: 15, .. } } = &stopped else {
+        panic!("{stopped}")
+    };
+    assert_eq!(path, &state.join("sum.db"));
+    assert!(stopped.to_string().contains("sum.db"), "{stopped}");
 }
