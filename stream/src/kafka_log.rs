@@ -97,16 +97,7 @@ impl Log for KafkaLog {
     }
 
     async fn extents(&self, topic: Topic) -> Result<BTreeMap<i32, Extent>, ReadError> {
-        self.ask(move |asker, config| {
-            let name = config.physical_name(topic);
-            (0..config.partitions_of(topic))
-                .map(|kafka_partition| {
-                    let (start, next) = asker.fetch_watermarks(&name, kafka_partition, PATIENCE)?;
-                    Ok((kafka_partition, Extent { start, next }))
-                })
-                .collect()
-        })
-        .await
+        self.ask(move |asker, config| extents(asker, config, topic)).await
     }
 
     async fn read(&self, topic: Topic, from: NextOffsets) -> Result<Box<dyn Reader>, ReadError> {
@@ -115,8 +106,24 @@ impl Log for KafkaLog {
     }
 
     async fn join(&self, group: &str, topic: Topic) -> Result<Box<dyn GroupReader>, ReadError> {
-        Ok(Box::new(group::KafkaGroupReader::join(&self.client, &self.config, group, topic)?))
+        Ok(Box::new(group::KafkaGroupReader::join(
+            &self.client,
+            Arc::clone(&self.asker),
+            Arc::clone(&self.config),
+            group,
+            topic,
+        )?))
     }
+}
+
+/// Asks the broker what each partition retains; blocks.
+fn extents(asker: &BaseConsumer, config: &LogConfig, topic: Topic) -> Result<BTreeMap<i32, Extent>, KafkaError> {
+    let name = config.physical_name(topic);
+    let of = |kafka_partition| {
+        let (start, next) = asker.fetch_watermarks(&name, kafka_partition, PATIENCE)?;
+        Ok((kafka_partition, Extent { start, next }))
+    };
+    (0..config.partitions_of(topic)).map(of).collect()
 }
 
 /// Refuses positions that the log does not have.

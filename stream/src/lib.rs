@@ -8,6 +8,7 @@ pub mod log;
 pub mod topics;
 
 mod file_log;
+mod group_lag;
 mod kafka_log;
 mod metrics;
 mod partitioner;

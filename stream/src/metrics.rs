@@ -30,3 +30,9 @@ pub(crate) fn view_poison(view: &'static str) {
 pub(crate) fn view_lag(view: &'static str, lag: i64) {
     metrics::gauge!("suikang_view_lag_records", "view" => view).set(lag as f64);
 }
+
+/// Records between what a group's member has been given and the end of its partitions.
+#[expect(clippy::cast_precision_loss, reason = "a lag is far below 2^52")]
+pub(crate) fn group_lag(group: String, topic: Topic, lag: i64) {
+    metrics::gauge!("suikang_group_lag_records", "group" => group, "topic" => topic.short_name()).set(lag as f64);
+}

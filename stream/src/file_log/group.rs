@@ -10,6 +10,7 @@ use suikang_schemas::Topic;
 use super::reader::FileReader;
 use super::unpoisoned;
 use super::writer::Writer;
+use crate::group_lag::GroupLag;
 use crate::log::{AppendError, GroupEvent, GroupReader, NextOffsets, ReadError, Reader as _};
 
 /// How often a waiting member looks whether it is its turn.
@@ -34,6 +35,7 @@ pub(super) struct FileGroupReader {
     reader: FileReader,
     writer: Option<Writer>,
     has_partitions: bool,
+    lag: GroupLag,
 }
 
 impl FileGroupReader {
@@ -45,7 +47,8 @@ impl FileGroupReader {
             members.waiting.push(members.last);
             members.last
         };
-        Self { groups, group: group.to_owned(), member, reader, writer, has_partitions: false }
+        let lag = GroupLag::new(group, reader.topic());
+        Self { groups, group: group.to_owned(), member, reader, writer, has_partitions: false, lag }
     }
 
     fn is_first(&self) -> bool {
@@ -68,7 +71,12 @@ impl Drop for FileGroupReader {
 impl GroupReader for FileGroupReader {
     async fn next(&mut self, max_records: usize, wait: Duration) -> Result<GroupEvent, ReadError> {
         if self.has_partitions {
-            return self.reader.next(max_records, wait).await.map(GroupEvent::Records);
+            if let Some(given) = self.lag.due() {
+                self.reader.compare(given);
+            }
+            let records = self.reader.next(max_records, wait).await?;
+            self.lag.given(&records);
+            return Ok(GroupEvent::Records(records));
         }
         let deadline = tokio::time::Instant::now() + wait;
         while !self.is_first() {
@@ -82,7 +90,9 @@ impl GroupReader for FileGroupReader {
     }
 
     fn start_at(&mut self, kafka_partition: i32, next_offset: i64) -> Result<(), ReadError> {
-        self.reader.start_at(kafka_partition, next_offset)
+        self.reader.start_at(kafka_partition, next_offset)?;
+        self.lag.started(kafka_partition, next_offset);
+        Ok(())
     }
 
     async fn committed(&mut self, kafka_partitions: &[i32]) -> Result<NextOffsets, ReadError> {

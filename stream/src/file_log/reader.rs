@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{blocking, extents, unpoisoned, unreadable};
+use crate::group_lag::Given;
 use crate::log::{Batch, NextOffsets, ReadError, Reader, Record};
 
 /// How often another process's commits are looked for.
@@ -64,6 +65,16 @@ impl FileReader {
         }
         self.next_offsets.insert(kafka_partition, next_offset);
         Ok(())
+    }
+
+    /// Compares what a group's member was given with the log's end; nobody waits for it.
+    pub(super) fn compare(&self, given: Given) {
+        let connection = Arc::clone(&self.connection);
+        drop(tokio::task::spawn_blocking(move || {
+            if let Ok(extents) = extents(&unpoisoned(&connection), given.topic) {
+                given.compare(&extents);
+            }
+        }));
     }
 
     pub(super) fn forget_all(&mut self) {

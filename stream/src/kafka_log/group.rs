@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdkafka::consumer::{CommitMode, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use suikang_schemas::Topic;
@@ -12,9 +12,10 @@ use tokio::time::Instant;
 
 use super::consumer::Polling;
 use super::handover::Item;
-use super::{PATIENCE, unreadable};
+use super::{PATIENCE, extents, unreadable};
 use crate::config::LogConfig;
-use crate::log::{Batch, GroupEvent, GroupReader, NextOffsets, ReadError};
+use crate::group_lag::GroupLag;
+use crate::log::{Batch, GroupEvent, GroupReader, NextOffsets, ReadError, Record};
 
 pub(super) struct KafkaGroupReader {
     polling: Polling,
@@ -23,25 +24,48 @@ pub(super) struct KafkaGroupReader {
     assignment: u64,
     /// What came behind a run of records and is told next.
     held: Option<Item>,
+    lag: GroupLag,
+    asker: Arc<BaseConsumer>,
+    config: Arc<LogConfig>,
 }
 
 impl KafkaGroupReader {
     pub(super) fn join(
         client: &ClientConfig,
-        config: &LogConfig,
+        asker: Arc<BaseConsumer>,
+        config: Arc<LogConfig>,
         group: &str,
         topic: Topic,
     ) -> Result<Self, ReadError> {
         let name = config.physical_name(topic);
+        let lag = GroupLag::new(group, topic);
         let group = format!("{}{group}", config.topic_prefix);
         let polling = Polling::start(client, topic, &name, Some(&group), NextOffsets::new())?;
-        Ok(Self { polling, name, assignment: 0, held: None })
+        Ok(Self { polling, name, assignment: 0, held: None, lag, asker, config })
+    }
+
+    fn watch_lag(&mut self) {
+        if let Some(given) = self.lag.due() {
+            let (asker, config) = (Arc::clone(&self.asker), Arc::clone(&self.config));
+            // Nobody waits for it, and a broker that is away has no end to compare with.
+            drop(tokio::task::spawn_blocking(move || {
+                if let Ok(extents) = extents(&asker, &config, given.topic) {
+                    given.compare(&extents);
+                }
+            }));
+        }
+    }
+
+    fn give(&mut self, records: Vec<Record>) -> GroupEvent {
+        self.lag.given(&records);
+        GroupEvent::Records(records)
     }
 }
 
 #[async_trait]
 impl GroupReader for KafkaGroupReader {
     async fn next(&mut self, max_records: usize, wait: Duration) -> Result<GroupEvent, ReadError> {
+        self.watch_lag();
         let deadline = Instant::now() + wait;
         let mut item = match self.held.take() {
             Some(item) => item,
@@ -57,26 +81,30 @@ impl GroupReader for KafkaGroupReader {
                 Item::Record(record) => batch.push(record),
                 other if !batch.records.is_empty() => {
                     self.held = Some(other);
-                    return Ok(GroupEvent::Records(batch.records));
+                    return Ok(self.give(batch.records));
                 }
                 Item::Gained(assignment, kafka_partitions) => {
                     self.assignment = assignment;
                     return Ok(GroupEvent::Gained(kafka_partitions));
                 }
-                Item::Lost(kafka_partitions) => return Ok(GroupEvent::Lost(kafka_partitions)),
+                Item::Lost(kafka_partitions) => {
+                    self.lag.lost(&kafka_partitions);
+                    return Ok(GroupEvent::Lost(kafka_partitions));
+                }
                 Item::Failed(error) => return Err(error),
             }
             if batch.is_full() {
-                return Ok(GroupEvent::Records(batch.records));
+                return Ok(self.give(batch.records));
             }
             match self.polling.items.try_take() {
                 Some(next) => item = next,
-                None => return Ok(GroupEvent::Records(batch.records)),
+                None => return Ok(self.give(batch.records)),
             }
         }
     }
 
     fn start_at(&mut self, kafka_partition: i32, next_offset: i64) -> Result<(), ReadError> {
+        self.lag.started(kafka_partition, next_offset);
         self.polling.start_at(self.assignment, kafka_partition, next_offset)
     }
 

@@ -41,6 +41,7 @@ on_both_logs!(
     the_registry_has_one_order,
     a_record_above_1_mib_is_too_large_and_nothing_is_appended,
     a_read_is_bounded_by_bytes,
+    a_group_tells_how_far_it_is_behind,
 );
 
 async fn what_was_acknowledged_is_there_after_reopening(config: LogConfig) {
@@ -211,4 +212,35 @@ async fn a_read_is_bounded_by_bytes(config: LogConfig) {
         seen.extend(read.into_iter().map(|record| record.payload[0]));
     }
     assert_eq!(seen, (0..records).collect::<Vec<_>>());
+}
+
+/// The line of a metric, whatever its value.
+fn metric<'a>(rendered: &'a str, name: &str, group: &str) -> Option<&'a str> {
+    let line = rendered.lines().find(|line| line.starts_with(name) && line.contains(&format!("group=\"{group}\"")))?;
+    line.rsplit_once(' ').map(|(_, value)| value)
+}
+
+async fn a_group_tells_how_far_it_is_behind(config: LogConfig) {
+    static RECORDER: std::sync::OnceLock<metrics_exporter_prometheus::PrometheusHandle> = std::sync::OnceLock::new();
+    let recorder =
+        RECORDER.get_or_init(|| metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().unwrap());
+    let log = write(&config).await;
+    log.append(Topic::Codes, numbered(100, 16)).await.unwrap();
+    let group = format!("behind-{}", config.url.split(':').next().unwrap());
+    let mut member = log.join(&group, Topic::Codes).await.unwrap();
+    let GroupEvent::Gained(gained) = event(member.as_mut()).await else { panic!("partitions come first") };
+    for kafka_partition in gained {
+        member.start_at(kafka_partition, 0).unwrap();
+    }
+    let deadline = std::time::Instant::now() + super::PATIENCE;
+    // One record at a time: it is behind for long enough to be seen so.
+    let mut tell = async |value: &dyn Fn(&str) -> bool, pause| {
+        while !metric(&recorder.render(), "suikang_group_lag_records", &group).is_some_and(value) {
+            assert!(std::time::Instant::now() < deadline, "{}", recorder.render());
+            member.next(1, Duration::from_millis(50)).await.unwrap();
+            tokio::time::sleep(pause).await;
+        }
+    };
+    tell(&|value| value.parse::<f64>().is_ok_and(|lag| lag > 0.0 && lag < 100.0), Duration::from_millis(100)).await;
+    tell(&|value| value == "0", Duration::ZERO).await;
 }
