@@ -13,7 +13,7 @@ use suikang_analytics::cut::Cuts;
 use suikang_analytics::pseudonym::LakeSecret;
 use suikang_analytics::sql::SqlEngine;
 use suikang_analytics::writer::Writer;
-use suikang_api::{ApiState, audit::Auditor};
+use suikang_api::{ApiState, Vault, audit::Auditor};
 use suikang_ingest::Doors;
 use suikang_registry::{Codes, NodeSecrets, Registry, keys};
 use suikang_stream::{Access, Log};
@@ -159,12 +159,24 @@ impl Process {
                     let cuts = cuts.clone();
                     move || cuts.readiness()
                 }));
+                let audit = Auditor::new(Arc::clone(&log), &config.node);
+                let vault = Vault::open(registry.clone(), &config.keys_dir, unlock, audit.clone(), &config.node);
+                if let Some(vault) = vault {
+                    services.start("the vault", |stop| {
+                        let vault = vault.clone();
+                        async move {
+                            vault.run(stop).await;
+                            anyhow::Ok(())
+                        }
+                    });
+                    parts.push(Box::new(move || vault.readiness()));
+                }
                 router = router.merge(suikang_api::router(ApiState {
                     registry: registry.clone(),
                     codes: codes.clone(),
                     counts,
                     sql: SqlEngine::new(config.analytics.clone(), cuts),
-                    audit: Auditor::new(Arc::clone(&log), &config.node),
+                    audit,
                     settings: Arc::new(config.api.clone()),
                 }));
             }

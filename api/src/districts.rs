@@ -1,6 +1,7 @@
 //! What districts read.
 
 mod csv;
+mod etag;
 mod range;
 mod summary;
 

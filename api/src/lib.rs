@@ -1,7 +1,7 @@
 //! Everything that reads: outcomes and codes, keys, summaries, SQL, pages.
 //!
 //! Requests come in with a bearer token (pages, keys and verification without), answers come out of views in SQLite, of the lake joined
-//! with the tail, or of the registry's snapshot. Nothing here writes but the audit, and the public halves of seal keys.
+//! with the tail, or of the registry's snapshot. Nothing here writes but the audit and the vault, which publishes the keys that doors seal to.
 
 pub mod router;
 pub mod settings;
@@ -20,7 +20,11 @@ mod verify;
 // What stands behind them.
 pub mod audit;
 mod dates;
+mod metrics;
+mod segment;
+pub mod vault;
 
 pub use router::router;
 pub use settings::Settings;
 pub use state::ApiState;
+pub use vault::Vault;

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use chrono::{DateTime, Datelike as _};
 use serde::Serialize;
 use suikang_registry::Action;
 use suikang_registry::http::{Bearer, Problem};
 use suikang_schemas::area::Level;
 use suikang_schemas::status::Status;
 
-use crate::dates::{now_ms, rfc3339, today};
+use crate::dates::{day, now_ms, rfc3339, today};
 use crate::state::ApiState;
 
 /// Hours of a day.
@@ -78,8 +77,7 @@ fn figures(state: &ApiState) -> Result<Overview, rusqlite::Error> {
     let city = "4401".parse().expect("four digits are a city");
     let places: Vec<_> = snapshot.places_of_level(&city, Level::District).cloned().collect();
     let areas: Vec<_> = places.iter().map(|place| place.area.clone()).collect();
-    let day = today().num_days_from_ce() - DateTime::UNIX_EPOCH.num_days_from_ce();
-    let counted = state.counts.districts(&areas, day, now_ms())?;
+    let counted = state.counts.districts(&areas, day(today()), now_ms())?;
 
     let mut status = ByStatus::default();
     let mut districts = Vec::with_capacity(places.len());

@@ -1,10 +1,11 @@
 //! The table of contents: every route on one line.
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
 
 use crate::state::ApiState;
-use crate::{declarations, districts, keys, openapi, overview, pages, sql, verify};
+use crate::{declarations, districts, keys, metrics, openapi, overview, pages, sql, verify};
 
 /// Every route that reads.
 pub fn router(state: ApiState) -> Router {
@@ -25,5 +26,6 @@ pub fn router(state: ApiState) -> Router {
         .route("/", get(pages::index))
         .route("/assets/{file}", get(pages::asset))
         .route("/openapi.json", get(openapi::document))
+        .route_layer(from_fn(metrics::observe))
         .with_state(state)
 }

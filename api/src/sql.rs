@@ -5,75 +5,109 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use suikang_analytics::sql::{Answer, SqlError, format};
 use suikang_registry::http::{Bearer, Problem, StrictJson};
 use suikang_registry::{Action, Role};
 
 use crate::state::ApiState;
 
+/// Bytes of a request: the longest statement and its escapes.
+const REQUEST_BYTES: usize = 128 * 1024;
+
 /// A question.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Request {
     sql: String,
+    format: Option<Format>,
 }
 
-/// The answer, in the form that `Accept` asks for: JSON unless it is CSV, Arrow or Parquet.
+/// The form of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Format {
+    Json,
+    Csv,
+    Arrow,
+    Parquet,
+}
+
+impl Format {
+    const fn content_type(self) -> &'static str {
+        match self {
+            Format::Json => "application/json",
+            Format::Csv => "text/csv; charset=utf-8",
+            Format::Arrow => "application/vnd.apache.arrow.stream",
+            Format::Parquet => "application/vnd.apache.parquet",
+        }
+    }
+
+    /// What `Accept` asks for: JSON unless it names another.
+    fn accepted(headers: &HeaderMap) -> Self {
+        let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+        let named = |media_type: &str| accept.split([',', ';']).any(|one| one.trim().eq_ignore_ascii_case(media_type));
+        if named("text/csv") {
+            Format::Csv
+        } else if named(Format::Arrow.content_type()) {
+            Format::Arrow
+        } else if named(Format::Parquet.content_type()) {
+            Format::Parquet
+        } else {
+            Format::Json
+        }
+    }
+}
+
+/// The answer, in the form that the request or its `Accept` asks for.
 pub(crate) async fn query(
     State(state): State<ApiState>,
     Bearer(caller): Bearer,
     headers: HeaderMap,
-    StrictJson(request): StrictJson<Request, { 128 * 1024 }>,
+    StrictJson(request): StrictJson<Request, REQUEST_BYTES>,
 ) -> Result<Response, Problem> {
     // Analysts may ask once small groups are suppressed in what they see; rows are for investigators.
     let allowed = caller.may_somewhere(Action::QuerySql) && caller.role != Role::HeadquartersAnalyst;
     // The text is kept without its literals, which might be anything.
-    state
-        .audit
-        .record(&caller, "query_sql", &without_literals(&request.sql), allowed)
-        .await
-        .map_err(|_| Problem::unavailable(2))?;
+    state.audit.record(&caller, Action::QuerySql, &without_literals(&request.sql), allowed).await?;
     if !allowed {
         return Err(Problem::forbidden());
     }
     let answer = state.sql.query(&request.sql).await.map_err(problem)?;
-    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    render(&answer, accept).map_err(|error| {
+    render(&answer, request.format.unwrap_or_else(|| Format::accepted(&headers))).map_err(|error| {
         tracing::error!(%error, "an answer cannot be written");
         Problem::internal()
     })
 }
 
-fn render(answer: &Answer, accept: &str) -> Result<Response, Box<dyn std::error::Error>> {
-    let cut = serde_json::to_string(&answer.cut)?;
-    let named = |content_type: &'static str, body: Vec<u8>| {
-        let truncated = if answer.truncated { "true" } else { "false" };
-        ([("content-type", content_type), ("suikang-truncated", truncated)], [("suikang-cut", cut.clone())], body)
-            .into_response()
+fn render(answer: &Answer, format: Format) -> Result<Response, Box<dyn std::error::Error>> {
+    let body = match format {
+        Format::Json => return Ok(Json(document(answer)?).into_response()),
+        Format::Csv => format::csv(answer)?,
+        Format::Arrow => format::arrow(answer)?,
+        Format::Parquet => format::parquet(answer)?,
     };
-    Ok(if accept.contains("text/csv") {
-        named("text/csv; charset=utf-8", format::csv(answer)?)
-    } else if accept.contains("application/vnd.apache.arrow.stream") {
-        named("application/vnd.apache.arrow.stream", format::arrow(answer)?)
-    } else if accept.contains("application/vnd.apache.parquet") {
-        named("application/vnd.apache.parquet", format::parquet(answer)?)
-    } else {
-        let columns: Vec<_> = answer
-            .schema
-            .fields()
-            .iter()
-            .map(|field| json!({"name": field.name(), "type": field.data_type().to_string()}))
-            .collect();
-        Json(json!({
-            "columns": columns,
-            "rows": format::json(answer)?,
-            "row_limit": answer.row_limit,
-            "truncated": answer.truncated,
-            "cut": answer.cut,
-        }))
-        .into_response()
-    })
+    // What JSON says beside the rows.
+    let headers = [
+        ("content-type", format.content_type().to_owned()),
+        ("suikang-row-limit", answer.row_limit.to_string()),
+        ("suikang-truncated", answer.truncated.to_string()),
+        ("suikang-cut", serde_json::to_string(&answer.cut)?),
+    ];
+    Ok((headers, body).into_response())
+}
+
+fn document(answer: &Answer) -> Result<Value, Box<dyn std::error::Error>> {
+    let fields = answer.schema.fields().iter();
+    let columns: Vec<_> =
+        fields.map(|field| json!({"name": field.name(), "type": field.data_type().to_string()})).collect();
+    Ok(json!({
+        "columns": columns,
+        "rows": format::json(answer)?,
+        "row_limit": answer.row_limit,
+        "truncated": answer.truncated,
+        "cut": answer.cut,
+    }))
 }
 
 fn problem(error: SqlError) -> Problem {
@@ -92,26 +126,36 @@ fn problem(error: SqlError) -> Problem {
     }
 }
 
-/// A query with `'…'` for every literal text and `0` for every number of more than four digits.
+/// A statement without what might be about a person: `'…'` for a literal text, `0` for a number of more than four digits, nothing for a
+/// comment, `…` for whatever is not ASCII.
 fn without_literals(sql: &str) -> String {
     let mut kept = String::new();
-    let mut characters = sql.chars().take(4_096).peekable();
-    while let Some(character) = characters.next() {
-        if character == '\'' {
-            kept.push_str("'…'");
-            for inside in characters.by_ref() {
-                if inside == '\'' {
-                    break;
+    let mut rest = sql.chars().take(4_096).peekable();
+    while let Some(character) = rest.next() {
+        match character {
+            '\'' => {
+                rest.by_ref().find(|inside| *inside == '\'');
+                kept.push_str("'…'");
+            }
+            '-' if rest.peek() == Some(&'-') => {
+                rest.by_ref().find(|inside| *inside == '\n');
+                kept.push(' ');
+            }
+            '/' if rest.peek() == Some(&'*') => {
+                rest.next();
+                let mut former = None;
+                rest.by_ref().find(|inside| former.replace(*inside) == Some('*') && *inside == '/');
+                kept.push(' ');
+            }
+            '0'..='9' => {
+                let mut digits = String::from(character);
+                while let Some(digit) = rest.next_if(char::is_ascii_digit) {
+                    digits.push(digit);
                 }
+                kept.push_str(if digits.len() > 4 { "0" } else { &digits });
             }
-        } else if character.is_ascii_digit() {
-            let mut digits = String::from(character);
-            while let Some(digit) = characters.next_if(char::is_ascii_digit) {
-                digits.push(digit);
-            }
-            kept.push_str(if digits.len() > 4 { "0" } else { &digits });
-        } else {
-            kept.push(character);
+            character if character.is_ascii() => kept.push(character),
+            _ => kept.push('…'),
         }
     }
     kept
@@ -123,9 +167,18 @@ mod tests {
 
     #[test]
     fn the_audit_keeps_no_literals() {
-        assert_eq!(
-            without_literals("SELECT * FROM scans WHERE district = '440106' AND code_ref = 123456789 LIMIT 10 -- 'x"),
-            "SELECT * FROM scans WHERE district = '…' AND code_ref = 0 LIMIT 10 -- '…'"
-        );
+        for (sql, kept) in [
+            (
+                "SELECT * FROM scans WHERE district = '440106' AND code_ref = 123456789 LIMIT 10",
+                "SELECT * FROM scans WHERE district = '…' AND code_ref = 0 LIMIT 10",
+            ),
+            ("SELECT 1 -- 张三\nFROM scans", "SELECT 1  FROM scans"),
+            ("SELECT /*/ 张三 * / ' */ 1 / 2", "SELECT   1 / 2"),
+            ("SELECT 'it''s' AS \"张三\"", "SELECT '…''…' AS \"……\""),
+            ("SELECT 'open", "SELECT '…'"),
+            ("SELECT 1-2", "SELECT 1-2"),
+        ] {
+            assert_eq!(without_literals(sql), kept);
+        }
     }
 }

@@ -49,6 +49,8 @@ pub enum Action {
     ReadOwnDeclaration,
     /// Look at the outcome of any declaration in one's area, for instance to print its code.
     ReadDeclaration,
+    /// Read the basic information of a person of one's area, for a stated purpose.
+    ReadProfile,
     /// Read the summary of an area.
     ReadSummary,
     /// Ask in SQL.
@@ -115,13 +117,14 @@ impl Role {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Action; 18] = [
+    pub const ALL: [Action; 19] = [
         Action::Declare,
         Action::DeclareForOthers,
         Action::Check,
         Action::UploadScans,
         Action::ReadOwnDeclaration,
         Action::ReadDeclaration,
+        Action::ReadProfile,
         Action::ReadSummary,
         Action::QuerySql,
         Action::ReadOperations,
@@ -145,6 +148,7 @@ impl Action {
             Action::UploadScans => "upload_scans",
             Action::ReadOwnDeclaration => "read_own_declaration",
             Action::ReadDeclaration => "read_declaration",
+            Action::ReadProfile => "read_profile",
             Action::ReadSummary => "read_summary",
             Action::QuerySql => "query_sql",
             Action::ReadOperations => "read_operations",
@@ -192,7 +196,10 @@ pub const fn permits(role: Role, action: Action) -> bool {
             )
         }
         Role::Reviewer => {
-            matches!(action, Action::DeclareForOthers | Action::ReadDeclaration | Action::ReadSummary)
+            matches!(
+                action,
+                Action::DeclareForOthers | Action::ReadDeclaration | Action::ReadProfile | Action::ReadSummary
+            )
         }
         Role::Inspector | Role::MemberUnit => matches!(action, Action::Check | Action::UploadScans),
         Role::Proxy => matches!(action, Action::DeclareForOthers | Action::ReadDeclaration),
@@ -247,7 +254,7 @@ mod tests {
 
     /// Written out a second time, as a person would check it: rows are actions, columns are [`Role::ALL`] in order.
     #[rustfmt::skip]
-    const MATRIX: [(Action, &str); 18] = [
+    const MATRIX: [(Action, &str); 19] = [
         //                            resident, 3 administrators, reviewer, inspector, proxy, member unit, 3 analysts, approver, operator
         (Action::Declare,            "x............"),
         (Action::DeclareForOthers,   ".xxxx.x......"),
@@ -255,6 +262,7 @@ mod tests {
         (Action::UploadScans,        ".xxx.x.x....."),
         (Action::ReadOwnDeclaration, "x............"),
         (Action::ReadDeclaration,    ".xxxx.x......"),
+        (Action::ReadProfile,        "....x........"),
         (Action::ReadSummary,        ".xxxx...xxxx."),
         (Action::QuerySql,           ".........xx.."),
         (Action::ReadOperations,     "............x"),

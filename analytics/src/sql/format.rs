@@ -2,6 +2,8 @@
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
+use arrow::json::WriterBuilder;
+use arrow::json::writer::JsonArray;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use deltalake::parquet::arrow::ArrowWriter;
 use deltalake::parquet::errors::ParquetError;
@@ -61,12 +63,12 @@ pub fn parquet(answer: &Answer) -> Result<Vec<u8>, ParquetError> {
     writer.into_inner()
 }
 
-/// Rows as JSON objects.
+/// Rows as JSON objects, each with every column.
 ///
 /// # Errors
 /// If Arrow can't write a type.
 pub fn json(answer: &Answer) -> Result<Vec<serde_json::Value>, ArrowError> {
-    let mut writer = arrow::json::ArrayWriter::new(Vec::new());
+    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(Vec::new());
     writer.write_batches(&answer.batches.iter().collect::<Vec<&RecordBatch>>())?;
     writer.finish()?;
     let bytes = writer.into_inner();

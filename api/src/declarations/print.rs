@@ -1,9 +1,8 @@
 //! `GET /v1/declarations/{id}/print`: a page for paper, with room for a photograph and the last day in large type.
 
 use askama::Template;
-use axum::extract::{Path, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::extract::State;
+use axum::response::Response;
 use fast_qr::ECL;
 use suikang_registry::http::{Bearer, Problem};
 use suikang_schemas::area::Level;
@@ -12,6 +11,8 @@ use suikang_schemas::pass_code;
 use super::svg::qr_svg;
 use super::{broken, find_code};
 use crate::dates::local;
+use crate::pages;
+use crate::segment::Segment;
 use crate::state::ApiState;
 
 #[derive(Template)]
@@ -33,7 +34,7 @@ struct CodePage {
 pub(crate) async fn print(
     State(state): State<ApiState>,
     Bearer(caller): Bearer,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> Result<Response, Problem> {
     let (outcome, issued) = find_code(&state, &caller, &id).await?;
     let snapshot = state.registry.snapshot();
@@ -54,7 +55,5 @@ pub(crate) async fn print(
         last_minute: expires.format("%H:%M:%S %:z").to_string(),
         code_id: issued.code_id.to_string(),
     };
-    let html = page.render().map_err(broken)?;
-    Ok(([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "private, no-store")], html)
-        .into_response())
+    pages::page(&page, "private, no-store")
 }

@@ -1,7 +1,7 @@
 //! `GET /v1/declarations/{id}`.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde_json::{Value, json};
 use suikang_registry::http::{Bearer, Problem};
 use suikang_schemas::outcome::Outcome;
@@ -9,13 +9,14 @@ use suikang_schemas::pass_code;
 
 use super::{Known, find};
 use crate::dates::rfc3339;
+use crate::segment::Segment;
 use crate::state::ApiState;
 
 /// What became of it: pending, issued with the code, or rejected.
 pub(crate) async fn read(
     State(state): State<ApiState>,
     Bearer(caller): Bearer,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> Result<Json<Value>, Problem> {
     Ok(Json(match find(&state, &caller, &id).await? {
         Known::Pending => json!({"declaration_id": id, "state": "pending"}),

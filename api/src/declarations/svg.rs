@@ -1,6 +1,6 @@
 //! `GET /v1/declarations/{id}/code.svg`: the code as a QR picture.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use fast_qr::convert::Builder as _;
@@ -10,13 +10,14 @@ use suikang_registry::http::{Bearer, Problem};
 use suikang_schemas::pass_code;
 
 use super::find_code;
+use crate::segment::Segment;
 use crate::state::ApiState;
 
 /// The picture for a screen.
 pub(crate) async fn svg(
     State(state): State<ApiState>,
     Bearer(caller): Bearer,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> Result<Response, Problem> {
     let (_, issued) = find_code(&state, &caller, &id).await?;
     let picture = qr_svg(&pass_code::to_text(&issued.pass_code), ECL::M);

@@ -1,11 +1,10 @@
 //! `GET /v1/districts/{code}/summary`: what happened in a district, hour by hour, and how much of it has declared.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use suikang_analytics::counts::{AreaCounts, Day};
@@ -15,12 +14,13 @@ use suikang_schemas::AreaCode;
 use suikang_schemas::area::Level;
 use suikang_schemas::registry_event::PlaceSet;
 
-use super::csv;
-use super::range::{Format, Range, date};
-use crate::dates::{now_ms, rfc3339, today};
+use super::range::{Format, Range};
+use super::{csv, etag};
+use crate::dates::{date, end_ms, now_ms, rfc3339};
+use crate::segment::Segment;
 use crate::state::ApiState;
 
-/// A district's summary. Totals cover all its days; every scan counts in exactly one verdict.
+/// A district's summary. Totals cover all its days; every scan counts in exactly one verdict, every standing code in one status.
 #[derive(Debug, Serialize)]
 pub(crate) struct Summary {
     pub(crate) district: String,
@@ -30,15 +30,16 @@ pub(crate) struct Summary {
     pub(crate) to: String,
     /// When the counts were last known to be complete; nothing if they have not caught up yet.
     pub(crate) as_of: Option<String>,
+    /// Records that were waiting to be counted when that was looked at.
     pub(crate) lag_records: i64,
-    /// `final` once the last day is over and the counts have passed its end; a scan that comes later still counts on its day.
-    pub(crate) state: &'static str,
+    /// `final` if each of its days is.
+    pub(crate) state: DayState,
     pub(crate) entries: i64,
     pub(crate) exits: i64,
     pub(crate) verdicts: BTreeMap<String, i64>,
     pub(crate) reasons: BTreeMap<String, i64>,
     pub(crate) fevers: i64,
-    /// People whose code has not run out, by status, now.
+    /// People whose code has not run out (to the hour), by status, now.
     pub(crate) status: BTreeMap<String, i64>,
     pub(crate) coverage: Coverage,
     pub(crate) days: Vec<DayRow>,
@@ -59,6 +60,7 @@ pub(crate) struct Coverage {
 #[derive(Debug, Serialize)]
 pub(crate) struct DayRow {
     pub(crate) date: String,
+    pub(crate) state: DayState,
     pub(crate) entries_by_hour: [i64; 24],
     pub(crate) exits_by_hour: [i64; 24],
     pub(crate) verdicts: BTreeMap<String, i64>,
@@ -66,125 +68,166 @@ pub(crate) struct DayRow {
     pub(crate) fevers: i64,
 }
 
+/// Whether a day's figures still grow. A scan that a device hands in days later counts on the day it happened, even on a final one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DayState {
+    /// The day is not over, or the counts have not come to its end.
+    Provisional,
+    /// The day is over, and everything that had arrived by its end is counted.
+    Final,
+}
+
 /// The summary, in the form asked for.
 pub(crate) async fn summary(
     State(state): State<ApiState>,
     Bearer(caller): Bearer,
-    Path(code): Path<String>,
-    Query(range): Query<Range>,
+    Segment(code): Segment,
+    range: Result<Range, Problem>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let district: AreaCode = code.parse().map_err(|_| Problem::not_found())?;
+    let district = code.parse::<AreaCode>().ok().filter(|area| area.level() == Level::District);
+    let allowed = district.as_ref().is_some_and(|district| caller.may(Action::ReadSummary, district));
+    // Only codes are written down: whatever else stood in the path is no district.
+    let target = district.as_ref().map_or("-", AreaCode::as_str);
+    state.audit.record(&caller, Action::ReadSummary, target, allowed).await?;
     if !caller.may_somewhere(Action::ReadSummary) {
         return Err(Problem::forbidden());
     }
     // Another's district and one that isn't there look alike.
-    if district.level() != Level::District || !caller.may(Action::ReadSummary, &district) {
-        audit(&state, &caller, &code, false).await?;
-        return Err(Problem::not_found());
-    }
-    let days = range.days()?;
+    let district = district.filter(|_| allowed).ok_or_else(Problem::not_found)?;
     let snapshot = state.registry.snapshot();
     let place = snapshot.place(&district).ok_or_else(Problem::not_found)?;
-    audit(&state, &caller, &code, true).await?;
-    let counts = state.counts.area(&district, days.clone(), now_ms()).map_err(|error| {
+    let range = range?;
+    let days = range.days()?;
+
+    // Asked before the counts are read, so that they hold at least as much as it says.
+    let as_of_ms = state.counts.as_of_ms();
+    let counts = state.counts.area(&district, days, now_ms()).map_err(|error| {
         tracing::error!(%error, "the counts cannot be read");
         Problem::internal()
     })?;
-    let last_day = *days.end();
-    let is_final = date(last_day) < today() && state.counts.lag() == 0;
-    let summary = build(place, &counts, &days, is_final, &state);
+    let summary = Summary::new(place, &counts, as_of_ms, state.counts.lag());
 
-    let etag = etag(&counts, is_final, summary.lag_records);
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|sent| sent.as_bytes() == etag.as_bytes()) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
-    }
-    let caching = [(header::ETAG, etag), (header::CACHE_CONTROL, "private, no-cache".to_owned())];
-    let wants_csv = headers
-        .get(header::ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .is_some_and(|accept| accept.contains("text/csv"));
-    Ok(match range.format {
-        Some(Format::Json) => (caching, Json(summary)).into_response(),
-        Some(Format::Csv) => (caching, csv::answer(&summary)).into_response(),
-        None if wants_csv => (caching, csv::answer(&summary)).into_response(),
-        None => (caching, Json(summary)).into_response(),
-    })
-}
-
-async fn audit(
-    state: &ApiState,
-    caller: &suikang_registry::Caller,
-    district: &str,
-    allowed: bool,
-) -> Result<(), Problem> {
-    // Only areas are written down: whatever else stood in the path is no district.
-    let target = if district.parse::<AreaCode>().is_ok() { district } else { "-" };
-    state.audit.record(caller, "read_summary", target, allowed).await.map_err(|error| {
-        tracing::warn!(%error, "an audit entry was not written");
-        Problem::unavailable(2)
-    })
-}
-
-fn build(
-    place: &PlaceSet,
-    counts: &AreaCounts,
-    days: &std::ops::RangeInclusive<i32>,
-    is_final: bool,
-    state: &ApiState,
-) -> Summary {
-    let total = |of: fn(&Day) -> &[i64; 24]| counts.days.iter().flat_map(|day| of(day).iter()).sum();
-    let merged = |of: fn(&Day) -> &BTreeMap<String, i64>| {
-        let mut all = BTreeMap::new();
-        for (name, count) in counts.days.iter().flat_map(of) {
-            *all.entry(name.clone()).or_default() += count;
+    let format = range.format.unwrap_or_else(|| accepted(&headers));
+    let etag = etag::of(&(format, summary.state, format!("{counts:?}")));
+    let answer = if etag::is_known(&headers, &etag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        match format {
+            Format::Json => Json(summary).into_response(),
+            Format::Csv => csv::answer(&summary),
         }
-        all
     };
-    let population = place.population.as_ref();
-    #[expect(clippy::cast_precision_loss, reason = "people are far fewer than 2^52")]
-    let share = population.filter(|p| p.count > 0).map(|p| counts.declared as f64 / p.count as f64);
-    Summary {
-        district: place.area.to_string(),
-        name_zh: place.name_zh.clone(),
-        name_en: place.name_en.clone(),
-        from: date(*days.start()).to_string(),
-        to: date(*days.end()).to_string(),
-        as_of: state.counts.as_of_ms().map(rfc3339),
-        lag_records: state.counts.lag(),
-        state: if is_final { "final" } else { "provisional" },
-        entries: total(|day| &day.entries_by_hour),
-        exits: total(|day| &day.exits_by_hour),
-        verdicts: merged(|day| &day.verdicts),
-        reasons: merged(|day| &day.reasons),
-        fevers: counts.days.iter().map(|day| day.fevers).sum(),
-        status: counts.status.clone(),
-        coverage: Coverage {
-            declared: counts.declared,
+    let caching = [
+        (header::ETAG, HeaderValue::try_from(etag).expect("a tag is hexadecimal")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+        (header::VARY, HeaderValue::from_static("accept")),
+    ];
+    Ok((caching, answer).into_response())
+}
+
+fn accepted(headers: &HeaderMap) -> Format {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    if accept.is_some_and(|accept| accept.contains("text/csv")) { Format::Csv } else { Format::Json }
+}
+
+impl Summary {
+    fn new(place: &PlaceSet, counts: &AreaCounts, as_of_ms: Option<i64>, lag_records: i64) -> Self {
+        let total = |of: fn(&Day) -> &[i64; 24]| counts.days.iter().flat_map(|day| of(day).iter()).sum();
+        let merged = |of: fn(&Day) -> &BTreeMap<String, i64>| {
+            let mut all = BTreeMap::new();
+            for (name, count) in counts.days.iter().flat_map(of) {
+                *all.entry(name.clone()).or_default() += count;
+            }
+            all
+        };
+        let days: Vec<_> = counts.days.iter().map(|day| DayRow::new(day, as_of_ms)).collect();
+        let date_of = |row: Option<&DayRow>| row.map(|row| row.date.clone()).unwrap_or_default();
+        let is_final = days.iter().all(|day| day.state == DayState::Final);
+        Self {
+            district: place.area.to_string(),
+            name_zh: place.name_zh.clone(),
+            name_en: place.name_en.clone(),
+            from: date_of(days.first()),
+            to: date_of(days.last()),
+            as_of: as_of_ms.map(rfc3339),
+            lag_records,
+            state: if is_final { DayState::Final } else { DayState::Provisional },
+            entries: total(|day| &day.entries_by_hour),
+            exits: total(|day| &day.exits_by_hour),
+            verdicts: merged(|day| &day.verdicts),
+            reasons: merged(|day| &day.reasons),
+            fevers: counts.days.iter().map(|day| day.fevers).sum(),
+            status: counts.status.clone(),
+            coverage: Coverage::new(place, counts.declared),
+            days,
+        }
+    }
+}
+
+impl Coverage {
+    /// Without a source there is no denominator, and without one no share.
+    fn new(place: &PlaceSet, declared: i64) -> Self {
+        let population = place.population.as_ref();
+        #[expect(clippy::cast_precision_loss, reason = "people are far fewer than 2^52")]
+        let share = population.filter(|p| p.count > 0).map(|p| declared as f64 / p.count as f64);
+        Self {
+            declared,
             population: population.map(|p| p.count),
             share,
             source: population.map(|p| p.source.clone()),
             population_as_of: population.map(|p| date(p.as_of_day).to_string()),
-        },
-        days: counts.days.iter().map(row).collect(),
+        }
     }
 }
 
-fn row(day: &Day) -> DayRow {
-    DayRow {
-        date: date(day.day).to_string(),
-        entries_by_hour: day.entries_by_hour,
-        exits_by_hour: day.exits_by_hour,
-        verdicts: day.verdicts.clone(),
-        reasons: day.reasons.clone(),
-        fevers: day.fevers,
+impl DayRow {
+    fn new(day: &Day, as_of_ms: Option<i64>) -> Self {
+        Self {
+            date: date(day.day).to_string(),
+            state: DayState::of(day.day, as_of_ms),
+            entries_by_hour: day.entries_by_hour,
+            exits_by_hour: day.exits_by_hour,
+            verdicts: day.verdicts.clone(),
+            reasons: day.reasons.clone(),
+            fevers: day.fevers,
+        }
     }
 }
 
-/// Equal figures, equal tag; the time at which they were looked at is no part of it.
-fn etag(counts: &AreaCounts, is_final: bool, lag: i64) -> String {
-    let mut hasher = DefaultHasher::new();
-    format!("{counts:?}").hash(&mut hasher);
-    (is_final, lag).hash(&mut hasher);
-    format!("\"{:016x}\"", hasher.finish())
+impl DayState {
+    fn of(day: i32, as_of_ms: Option<i64>) -> Self {
+        if as_of_ms.is_some_and(|as_of_ms| as_of_ms >= end_ms(day)) { Self::Final } else { Self::Provisional }
+    }
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Provisional => "provisional",
+            Self::Final => "final",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_final_once_the_counts_have_passed_its_end() {
+        assert_eq!(DayState::of(18_320, None), DayState::Provisional);
+        assert_eq!(DayState::of(18_320, Some(end_ms(18_320) - 1)), DayState::Provisional);
+        assert_eq!(DayState::of(18_320, Some(end_ms(18_320))), DayState::Final);
+    }
+
+    #[test]
+    fn coverage_may_exceed_the_census_and_has_none_without_a_source() {
+        let place =
+            PlaceSet { area: "440106".parse().unwrap(), name_zh: "天河区".into(), name_en: None, population: None };
+        assert_eq!(Coverage::new(&place, 3).share, None);
+        let population =
+            Some(suikang_schemas::registry_event::Population { count: 2, source: "census".into(), as_of_day: 18_567 });
+        let coverage = Coverage::new(&PlaceSet { population, ..place }, 3);
+        assert_eq!((coverage.share, coverage.population_as_of.as_deref()), (Some(1.5), Some("2020-11-01")));
+    }
 }

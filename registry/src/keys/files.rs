@@ -9,6 +9,7 @@
 //! vault.keystore   private halves of the day seal keys
 //! node.secret      what all nodes share        lake.secret  what lake pseudonyms are made with
 //! unlock.key       opens them all, where no passphrase is given
+//! turn             empty; locked by whoever changes the folder
 //! ```
 
 use std::fs;
@@ -27,6 +28,16 @@ pub(crate) const BUNDLE_KEY: &str = "bundle.key";
 pub(crate) const VAULT_KEYSTORE: &str = "vault.keystore";
 pub(crate) const NODE_SECRET: &str = "node.secret";
 pub(crate) const LAKE_SECRET: &str = "lake.secret";
+
+const TURN: &str = "turn";
+
+/// Waits for whoever else is changing the folder; the turn ends when the file is dropped. Two who each add a key to what they read would
+/// otherwise lose one.
+pub(crate) fn turn(keys_dir: &Path) -> Result<fs::File, SealedFileError> {
+    let path = keys_dir.join(TURN);
+    let locked = fs::File::create(&path).and_then(|file| file.lock().map(|()| file));
+    locked.map_err(|source| SealedFileError::Io { path, source })
+}
 
 /// A sealed file of 32 bytes.
 pub(crate) fn read_secret(

@@ -20,11 +20,13 @@ mod publish;
 mod vault;
 
 pub use issuer_keystore::IssuerKeystore;
-pub use publish::publish;
+pub use publish::{publish, publish_seal_keys};
 pub use vault::VaultKeystore;
 
 /// Days ahead that have a seal key: rotating once a month leaves some to spare.
 const SEAL_DAYS_AHEAD: i32 = 40;
+/// With fewer days ahead than this, a running vault makes more by itself.
+const FEW_SEAL_DAYS: i32 = 2;
 
 /// Why key material was not made, changed or published.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +92,7 @@ pub fn list(keys_dir: &Path) -> Result<KeyList, KeysError> {
 /// Signs a new list with a next pass-code key, published ahead of its use, renews the others where they are about to end, and makes
 /// seal keys for the days to come. [`publish`] it next.
 pub fn rotate(keys_dir: &Path, unlock: &Unlock, now_ms: i64) -> Result<KeyId, KeysError> {
+    let _turn = files::turn(keys_dir)?;
     let now_s = now_ms.div_euclid(1000);
     let mut list = lists::next(&list(keys_dir)?, now_s);
     let mut vault = VaultKeystore::load(keys_dir, unlock)?;
@@ -107,8 +110,28 @@ pub fn rotate(keys_dir: &Path, unlock: &Unlock, now_ms: i64) -> Result<KeyId, Ke
     Ok(key_id)
 }
 
+/// Whether the folder is a vault's.
+pub fn has_vault(keys_dir: &Path) -> bool {
+    keys_dir.join(files::VAULT_KEYSTORE).exists()
+}
+
+/// Makes seal keys for the days to come if today or one of the next two days has none; says whether it did.
+/// [`publish_seal_keys`] next.
+pub fn renew_seal_keys(keys_dir: &Path, unlock: &Unlock, now_ms: i64) -> Result<bool, KeysError> {
+    let _turn = files::turn(keys_dir)?;
+    let mut vault = VaultKeystore::load(keys_dir, unlock)?;
+    let today = crate::seal::seal_day_at(now_ms);
+    if (today..=today + FEW_SEAL_DAYS).all(|seal_day| vault.has_key_of(seal_day)) {
+        return Ok(false);
+    }
+    vault.extend(seal_days(now_ms));
+    vault.save(keys_dir, unlock)?;
+    Ok(true)
+}
+
 /// Signs a new list in which this key is revoked; if it was the last of its purpose, another takes over at once. [`publish`] it next.
 pub fn revoke(keys_dir: &Path, unlock: &Unlock, key_id: KeyId, now_ms: i64) -> Result<(), KeysError> {
+    let _turn = files::turn(keys_dir)?;
     let now_s = now_ms.div_euclid(1000);
     let mut list = lists::next(&list(keys_dir)?, now_s);
     let entry = list.entries.iter_mut().find(|entry| entry.key_id == key_id).ok_or(KeysError::NoSuchKey(key_id))?;

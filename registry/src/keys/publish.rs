@@ -14,11 +14,27 @@ use crate::snapshot::Snapshot;
 
 /// Appends what the folder has and the log hasn't: the newest key list, the public halves of seal keys. Says how many events.
 pub async fn publish(registry: &Registry, keys_dir: &Path, unlock: &Unlock, actor: Actor) -> Result<usize, KeysError> {
-    let commands: Vec<Command> = unpublished(&registry.snapshot(), keys_dir, unlock)?
-        .into_iter()
+    let snapshot = registry.snapshot();
+    let mut changes = unpublished_key_list(&snapshot, keys_dir)?;
+    changes.extend(unpublished_seal_keys(&snapshot, keys_dir, unlock)?);
+    submit(registry, actor, changes).await
+}
+
+/// The same of seal keys alone: all that a vault's folder needs to hold.
+pub async fn publish_seal_keys(
+    registry: &Registry,
+    keys_dir: &Path,
+    unlock: &Unlock,
+    actor: Actor,
+) -> Result<usize, KeysError> {
+    let changes = unpublished_seal_keys(&registry.snapshot(), keys_dir, unlock)?;
+    submit(registry, actor, changes).await
+}
+
+async fn submit(registry: &Registry, actor: Actor, changes: Vec<Change>) -> Result<usize, KeysError> {
+    let commands: Vec<Command> = (changes.iter().cloned())
         .map(|change| Command { command_id: CommandId::now(), actor: actor.clone(), expected_version: None, change })
         .collect();
-    let changes: Vec<Change> = commands.iter().map(|command| command.change.clone()).collect();
     let mut published = 0;
     for (outcome, change) in registry.submit_all(commands).await.into_iter().zip(changes) {
         match outcome {
@@ -31,17 +47,20 @@ pub async fn publish(registry: &Registry, keys_dir: &Path, unlock: &Unlock, acto
     Ok(published)
 }
 
-fn unpublished(snapshot: &Snapshot, keys_dir: &Path, unlock: &Unlock) -> Result<Vec<Change>, KeysError> {
+fn unpublished_key_list(snapshot: &Snapshot, keys_dir: &Path) -> Result<Vec<Change>, KeysError> {
     let key_list = files::read_key_list(keys_dir)?;
     let sequence = KeyList::verify(&key_list, &files::read_root_public_key(keys_dir)?)?.sequence;
-    let mut changes = Vec::new();
     if snapshot.key_list().is_none_or(|published| published.list.sequence < sequence) {
-        changes.push(Change::KeyListPublished(KeyListPublished { sequence, key_list }));
+        Ok(vec![Change::KeyListPublished(KeyListPublished { sequence, key_list })])
+    } else {
+        Ok(Vec::new())
     }
+}
+
+fn unpublished_seal_keys(snapshot: &Snapshot, keys_dir: &Path, unlock: &Unlock) -> Result<Vec<Change>, KeysError> {
     let seal_keys = VaultKeystore::load(keys_dir, unlock)?;
     let missing = seal_keys.public_keys().filter(|(seal_day, _)| snapshot.seal_key(*seal_day).is_none());
-    changes.extend(missing.map(|(seal_day, public_key)| Change::SealKeySet(SealKeySet { seal_day, public_key })));
-    Ok(changes)
+    Ok(missing.map(|(seal_day, public_key)| Change::SealKeySet(SealKeySet { seal_day, public_key })).collect())
 }
 
 fn is_published(snapshot: &Snapshot, change: &Change) -> bool {

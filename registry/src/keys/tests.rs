@@ -128,3 +128,28 @@ fn a_list_of_another_root_is_not_believed() {
     std::fs::copy(another.path().join(files::KEY_LIST), folder.path().join(files::KEY_LIST)).unwrap();
     assert!(matches!(list(folder.path()), Err(KeysError::List(KeyListError::Forged))));
 }
+
+#[test]
+fn a_vault_makes_keys_when_few_days_have_one() {
+    let (folder, unlock) = initialised();
+    assert!(has_vault(folder.path()) && !has_vault(tempfile::tempdir().unwrap().path()));
+    let keys = || VaultKeystore::load(folder.path(), &unlock).unwrap().public_keys().collect::<Vec<_>>();
+    let before = keys();
+    assert!(!renew_seal_keys(folder.path(), &unlock, NOW_MS + 38 * DAY_MS).unwrap(), "today and two days have one");
+    assert!(renew_seal_keys(folder.path(), &unlock, NOW_MS + 39 * DAY_MS).unwrap());
+    assert_eq!(keys()[..before.len()], before, "what was there stays");
+    assert_eq!(keys().len(), before.len() + 39);
+}
+
+#[test]
+fn who_changes_the_folder_waits_for_who_does() {
+    let (folder, unlock) = initialised();
+    let turn = files::turn(folder.path()).unwrap();
+    std::thread::scope(|scope| {
+        let renewal = scope.spawn(|| renew_seal_keys(folder.path(), &unlock, NOW_MS + 60 * DAY_MS).unwrap());
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        assert!(!renewal.is_finished());
+        drop(turn);
+        assert!(renewal.join().unwrap());
+    });
+}

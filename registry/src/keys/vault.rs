@@ -51,6 +51,10 @@ impl VaultKeystore {
         self.by_day.iter().map(|(&seal_day, private_key)| (seal_day, seal::public_key_of(private_key)))
     }
 
+    pub(super) fn has_key_of(&self, seal_day: i32) -> bool {
+        self.by_day.contains_key(&seal_day)
+    }
+
     /// Makes a key for each of these days that has none.
     pub(super) fn extend(&mut self, seal_days: impl Iterator<Item = i32>) {
         for seal_day in seal_days {
