@@ -162,7 +162,7 @@ impl Process {
                 let audit = Auditor::new(Arc::clone(&log), &config.node);
                 let vault = Vault::open(registry.clone(), &config.keys_dir, unlock, audit.clone(), &config.node);
                 if let Some(vault) = vault {
-                    services.start("the vault", |stop| {
+                    services.start_maker("the vault", |stop| {
                         let vault = vault.clone();
                         async move {
                             vault.run(stop).await;

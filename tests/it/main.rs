@@ -5,10 +5,10 @@
 mod canary;
 mod commands;
 mod guide;
+mod openapi;
 mod walk;
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ struct DemoCity {
 impl DemoCity {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = suikang_stream::testing::free_port();
         let (out, err) =
             (File::create(folder.path().join("out")).unwrap(), File::create(folder.path().join("err")).unwrap());
         let warden = Command::new("sh")
