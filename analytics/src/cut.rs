@@ -3,28 +3,29 @@
 //! A follower per table reads the log on from where the lake was, keeps the rows that the lake doesn't have, and lets them go once it has. A
 //! query takes the cut that is current and keeps it; the next one is put in its place by one pointer swap.
 
+mod tail;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use arrow::array::{AsArray as _, BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Int32Type, Int64Type};
+use arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 use serde::Serialize;
-use suikang_stream::{Log, NextOffsets, Readiness};
+use suikang_stream::{Log, NextOffsets, Readiness, Record};
 use tokio_util::sync::CancellationToken;
 
 use crate::lake::LakeTable;
+use crate::partition::{self, Partition};
 use crate::pseudonym::LakeSecret;
-use crate::rows::RowMaker;
 use crate::tables::Table;
-use crate::writer::{WriterError, now_ms};
+use crate::writer::WriterError;
 use crate::{Settings, metrics};
+use tail::Tail;
 
 /// How long a read waits for records; freshness is this and a batch.
 const WAIT: Duration = Duration::from_millis(50);
@@ -113,7 +114,7 @@ impl Cuts {
     /// # Errors
     /// If either fails for good.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), WriterError> {
-        let tables = Table::ALL.map(|table| Arc::clone(&self.shared).follow(table, shutdown.clone()));
+        let tables = Table::ALL.map(|table| self.shared.follow(table, &shutdown));
         futures::future::try_join_all(tables).await?;
         Ok(())
     }
@@ -122,19 +123,38 @@ impl Cuts {
 /// A follower's state.
 struct Follower {
     lake: LakeTable,
-    maker: RowMaker,
-    tail: Vec<RecordBatch>,
-    next_offsets: NextOffsets,
+    partitions: BTreeMap<i32, Partition>,
+    tail: Tail,
     newest_ms: i64,
 }
 
+/// Why a follower came to an end without an error.
+#[derive(PartialEq, Eq)]
+enum Ended {
+    Stopped,
+    /// The lake has passed a tail that is full: it begins anew where the lake is.
+    Passed,
+}
+
+/// What became of a look at the lake.
+#[derive(PartialEq, Eq)]
+enum Advanced {
+    Yes,
+    No,
+    /// The lake has a version that this tail hasn't reached.
+    LakeAhead,
+}
+
 impl Shared {
-    async fn follow(self: Arc<Self>, table: Table, shutdown: CancellationToken) -> Result<(), WriterError> {
+    async fn follow(&self, table: Table, shutdown: &CancellationToken) -> Result<(), WriterError> {
         loop {
-            match self.follow_once(table, &shutdown).await {
-                Ok(()) => return Ok(()),
-                Err(WriterError::Read(error)) if !error.is_retryable() => return Err(error.into()),
-                Err(error) => tracing::warn!(table = table.name(), %error, "the tail cannot be followed now"),
+            match self.follow_once(table, shutdown).await {
+                Ok(Ended::Stopped) => return Ok(()),
+                Ok(Ended::Passed) => tracing::info!(table = table.name(), "the lake has passed the tail"),
+                Err(error) if error.is_retryable() => {
+                    tracing::warn!(table = table.name(), %error, "the tail cannot be followed now");
+                }
+                Err(error) => return Err(error),
             }
             tokio::select! {
                 () = tokio::time::sleep(RETRY) => {}
@@ -143,13 +163,14 @@ impl Shared {
         }
     }
 
-    async fn follow_once(&self, table: Table, shutdown: &CancellationToken) -> Result<(), WriterError> {
+    async fn follow_once(&self, table: Table, shutdown: &CancellationToken) -> Result<Ended, WriterError> {
         let mut follower = self.start(table).await?;
-        let mut reader = self.log.read(table.topic(), follower.next_offsets.clone()).await?;
+        let mut reader = self.log.read(table.topic(), follower.next_offsets()).await?;
+        // What is read once more of what the lake has makes no rows, so the cut is right from the first record on.
         self.publish(&follower);
         let mut refresh_due = Instant::now() + REFRESH;
         while !shutdown.is_cancelled() {
-            let full = follower.tail_rows() >= self.settings.tail_rows;
+            let full = follower.tail.rows() >= self.settings.tail_rows;
             self.full[table as usize].store(full, Ordering::Relaxed);
             let mut changed = false;
             if full {
@@ -157,99 +178,76 @@ impl Shared {
             } else {
                 let records = tokio::select! {
                     records = reader.next(BATCH, WAIT) => records?,
-                    () = shutdown.cancelled() => return Ok(()),
+                    () = shutdown.cancelled() => break,
                 };
                 changed = follower.take(&records);
             }
             if Instant::now() >= refresh_due {
-                changed |= follower.advance().await?;
+                match follower.advance().await? {
+                    Advanced::LakeAhead if full => return Ok(Ended::Passed),
+                    advanced => changed |= advanced == Advanced::Yes,
+                }
                 refresh_due = Instant::now() + REFRESH;
-                metrics::tail(table.name(), follower.tail_rows());
+                metrics::tail(table.name(), follower.tail.rows());
             }
             if changed {
                 self.publish(&follower);
             }
         }
-        Ok(())
+        Ok(Ended::Stopped)
     }
 
     async fn start(&self, table: Table) -> Result<Follower, WriterError> {
-        let lake = LakeTable::open(&self.settings.lake, table).await?;
-        let mut maker = RowMaker::new(table, self.secret.clone());
-        lake.teach(&mut maker, now_ms()).await?;
+        let mut lake = LakeTable::open(&self.settings.lake, table).await?;
         let extents = self.log.extents(table.topic()).await?;
-        let positions = lake.positions(extents.keys().copied()).await?;
-        let next_offsets = extents
-            .into_iter()
-            .map(|(kafka_partition, extent)| {
-                (kafka_partition, positions.get(&kafka_partition).copied().unwrap_or(extent.start))
-            })
-            .collect();
-        Ok(Follower { lake, maker, tail: Vec::new(), next_offsets, newest_ms: 0 })
+        let partitions = partition::begin(&mut lake, &self.settings.lake, &self.secret, &extents).await?;
+        Ok(Follower { lake, partitions, tail: Tail::default(), newest_ms: 0 })
     }
 
     fn publish(&self, follower: &Follower) {
         self.current[follower.lake.table() as usize].store(Some(Arc::new(TableCut {
             lake: follower.lake.clone(),
-            tail: follower.tail.clone(),
-            next_offsets: follower.next_offsets.clone(),
+            tail: follower.tail.batches().to_vec(),
+            next_offsets: follower.reflected(),
             newest_ms: follower.newest_ms,
         })));
     }
 }
 
 impl Follower {
-    fn tail_rows(&self) -> usize {
-        self.tail.iter().map(RecordBatch::num_rows).sum()
+    /// Where the log is read from.
+    fn next_offsets(&self) -> NextOffsets {
+        self.partitions.iter().map(|(&kafka_partition, partition)| (kafka_partition, partition.next_offset())).collect()
     }
 
-    fn take(&mut self, records: &[suikang_stream::Record]) -> bool {
-        let Some(last) = records.last() else { return false };
-        self.newest_ms = self.newest_ms.max(last.time_ms);
-        for record in records {
-            self.next_offsets.insert(record.kafka_partition, record.offset + 1);
+    /// What lake and tail hold together.
+    fn reflected(&self) -> NextOffsets {
+        self.partitions.iter().map(|(&kafka_partition, partition)| (kafka_partition, partition.reflected())).collect()
+    }
+
+    fn take(&mut self, records: &[Record]) -> bool {
+        for run in records.chunk_by(|a, b| a.kafka_partition == b.kafka_partition) {
+            let Some(partition) = self.partitions.get_mut(&run[0].kafka_partition) else { continue };
+            self.tail.push(partition.take(run).batch);
+            self.newest_ms = run.iter().map(|record| record.time_ms).fold(self.newest_ms, i64::max);
         }
-        let batch = self.maker.rows(records).batch;
-        if batch.num_rows() > 0 {
-            self.tail.push(batch);
-        }
-        true
+        !records.is_empty()
     }
 
     /// Takes a newer version of the table if there is one that this tail has already passed, and lets go what it has.
-    async fn advance(&mut self) -> Result<bool, WriterError> {
+    async fn advance(&mut self) -> Result<Advanced, WriterError> {
         let mut newer = self.lake.clone();
         if !newer.refresh().await? {
-            return Ok(false);
+            return Ok(Advanced::No);
         }
-        let positions = newer.positions(self.next_offsets.keys().copied()).await?;
-        let passed = |(kafka_partition, position): (&i32, &i64)| {
-            self.next_offsets.get(kafka_partition).is_some_and(|next| next >= position)
-        };
-        if !positions.iter().all(passed) {
-            return Ok(false);
+        let positions = newer.positions(self.partitions.keys().copied()).await?;
+        let reflected = self.reflected();
+        if positions.iter().any(|(kafka_partition, position)| reflected.get(kafka_partition) < Some(position)) {
+            return Ok(Advanced::LakeAhead);
         }
-        self.tail = std::mem::take(&mut self.tail).into_iter().filter_map(|batch| beyond(&batch, &positions)).collect();
+        self.tail.advance(&positions);
         self.lake = newer;
-        Ok(true)
-    }
-}
-
-/// The rows of a batch that lie at or after the positions.
-fn beyond(batch: &RecordBatch, positions: &BTreeMap<i32, i64>) -> Option<RecordBatch> {
-    let columns = batch.num_columns();
-    let partitions = batch.column(columns - 2).as_primitive::<Int32Type>();
-    let offsets = batch.column(columns - 1).as_primitive::<Int64Type>();
-    let keep: BooleanArray = partitions
-        .values()
-        .iter()
-        .zip(offsets.values())
-        .map(|(kafka_partition, offset)| Some(positions.get(kafka_partition).is_none_or(|position| offset >= position)))
-        .collect();
-    match keep.true_count() {
-        0 => None,
-        all if all == batch.num_rows() => Some(batch.clone()),
-        _ => Some(filter_record_batch(batch, &keep).expect("the filter has the batch's length")),
+        Ok(Advanced::Yes)
     }
 }
 

@@ -4,28 +4,35 @@
 //! It is made only on a snapshot that has exactly the batch's first offsets stored. delta-rs resolves conflicts between appends by itself and
 //! doesn't compare versions, so a commit here never retries by itself: it looks again first.
 
+mod durable;
+mod files;
+mod positions;
+mod tidy;
+
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::{Array as _, AsArray as _, RecordBatch};
-use arrow::datatypes::Int64Type;
+use arrow::array::RecordBatch;
+use datafusion::error::DataFusionError;
+use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::prelude::SessionContext;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
-use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
+use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, FinalizedCommit, TransactionError};
 use deltalake::kernel::{Action, Add, StructField, StructType, Transaction};
-use deltalake::parquet::basic::{Compression, ZstdLevel};
-use deltalake::parquet::file::properties::WriterProperties;
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use deltalake::writer::{DeltaWriter as _, RecordBatchWriter};
-use deltalake::{DeltaTable, DeltaTableError};
-use suikang_schemas::DeclarationId;
+use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty};
+use futures::TryStreamExt as _;
 use suikang_stream::NextOffsets;
 
+use crate::fail_points::{AFTER_COMMIT, AFTER_FILES, fail_point};
 use crate::metrics;
-use crate::rows::RowMaker;
 use crate::tables::{PARTITION_COLUMN, Table};
+use positions::{Positions, transaction_id};
+
+/// A handle that has followed this many versions is opened anew: what it holds grows with them.
+const REOPEN_AFTER: u32 = 100;
 
 /// Why the lake can't be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +59,7 @@ pub enum LakeError {
         /// Which.
         table: &'static str,
         /// Why.
-        error: Box<datafusion::error::DataFusionError>,
+        error: Box<DataFusionError>,
     },
 }
 
@@ -65,12 +72,14 @@ pub enum Committed {
     Moved,
 }
 
-/// A handle to one table.
+/// A handle to one table at one version.
 #[derive(Debug, Clone)]
 pub struct LakeTable {
     table: Table,
     folder: PathBuf,
     delta: DeltaTable,
+    positions: Positions,
+    followed: u32,
 }
 
 impl LakeTable {
@@ -84,18 +93,14 @@ impl LakeTable {
         std::fs::create_dir_all(&folder).map_err(io)?;
         let folder = folder.canonicalize().map_err(io)?;
         let delta_error = |error| LakeError::Delta { table: table.name(), error: Box::new(error) };
-        let mut delta = deltalake::ensure_table_uri(folder.to_string_lossy())
-            .and_then(deltalake::DeltaTableBuilder::from_url)
-            .and_then(|builder| builder.build())
-            .map_err(delta_error)?;
-        if !delta.verify_deltatable_existence().await.map_err(delta_error)?
-            && let Err(error) = create(&delta, table).await
-        {
-            // Another process was faster, or the next line says what is wrong.
-            tracing::debug!(table = table.name(), %error, "the table was not created here");
-        }
-        delta.load().await.map_err(delta_error)?;
-        Ok(Self { table, folder, delta })
+        let mut delta = handle(&folder).map_err(delta_error)?;
+        let created = match delta.verify_deltatable_existence().await.map_err(delta_error)? {
+            true => Ok(()),
+            false => create(&delta, table).await,
+        };
+        // If another process was faster, its table is as good.
+        delta.load().await.map_err(|error| delta_error(created.err().unwrap_or(error)))?;
+        Ok(Self { table, folder, delta, positions: Positions::default(), followed: 0 })
     }
 
     /// Which table.
@@ -119,26 +124,29 @@ impl LakeTable {
     /// If the table's log can't be read.
     pub async fn refresh(&mut self) -> Result<bool, LakeError> {
         let before = self.version();
-        self.delta.update_state().await.map_err(|error| self.delta_error(error))?;
-        Ok(self.version() != before)
+        let updated = if self.followed < REOPEN_AFTER { self.delta.update_state().await.is_ok() } else { false };
+        if !updated {
+            // Due, or the entries that this handle would read next have expired.
+            let mut delta = handle(&self.folder).map_err(|error| self.delta_error(error))?;
+            delta.load().await.map_err(|error| self.delta_error(error))?;
+            self.delta = delta;
+            self.followed = 0;
+        }
+        let newer = self.version() != before;
+        self.followed += u32::from(newer);
+        Ok(newer)
     }
 
-    /// The next offsets that the table has stored, at this handle's version.
+    /// The next offsets that the table has stored for these partitions, at this handle's version.
     ///
     /// # Errors
     /// If the table's log can't be read.
-    pub async fn positions(&self, kafka_partitions: impl IntoIterator<Item = i32>) -> Result<NextOffsets, LakeError> {
-        let log_store = self.delta.log_store();
-        let snapshot = self.delta.snapshot().map_err(|error| self.delta_error(error))?;
-        let mut positions = NextOffsets::new();
-        for kafka_partition in kafka_partitions {
-            let stored = snapshot
-                .transaction_version(log_store.as_ref(), self.transaction_id(kafka_partition))
-                .await
-                .map_err(|error| self.delta_error(error))?;
-            positions.extend(stored.map(|next_offset| (kafka_partition, next_offset)));
-        }
-        Ok(positions)
+    pub async fn positions(
+        &mut self,
+        kafka_partitions: impl IntoIterator<Item = i32>,
+    ) -> Result<NextOffsets, LakeError> {
+        let positions = self.positions.at(&self.delta, self.table.name(), kafka_partitions).await;
+        positions.map_err(|error| self.delta_error(error))
     }
 
     /// Commits rows and moves the positions, if they are where the batch began.
@@ -146,7 +154,8 @@ impl LakeTable {
     /// `from` has for each of the batch's partitions the offset stored before, or nothing if none was; `to` what is stored after.
     ///
     /// # Errors
-    /// If files or the table's log can't be written; then nothing is visible of the batch.
+    /// If files or the table's log can't be written. Nothing is visible of the batch then, unless it was the very last step that failed:
+    /// whoever tries again is told that the positions have moved.
     pub async fn commit(
         &mut self,
         rows: &[RecordBatch],
@@ -155,20 +164,19 @@ impl LakeTable {
     ) -> Result<Committed, LakeError> {
         let started = Instant::now();
         let count: usize = rows.iter().map(RecordBatch::num_rows).sum();
-        self.refresh().await?;
         if !self.stands_at(from).await? {
             metrics::moved(self.table.name());
             return Ok(Committed::Moved);
         }
-        let files = self.write_files(rows).await?;
-        loop {
+        let files = files::write(&self.delta, self.table, rows).await.map_err(|error| self.delta_error(error))?;
+        fail_point(AFTER_FILES);
+        let commit = loop {
             match self.try_commit(files.clone(), to).await {
-                Ok(()) => break,
+                Ok(commit) => break commit,
                 Err(DeltaTableError::Transaction {
                     source: TransactionError::MaxCommitAttempts(_) | TransactionError::VersionAlreadyExists(_),
                 }) => {
                     // Somebody has committed: compaction, or another writer's partitions. Ours must still be where they were.
-                    self.refresh().await?;
                     if !self.stands_at(from).await? {
                         metrics::moved(self.table.name());
                         return Ok(Committed::Moved);
@@ -176,43 +184,30 @@ impl LakeTable {
                 }
                 Err(error) => return Err(self.delta_error(error)),
             }
-        }
-        self.refresh().await?;
-        self.sync_log()?;
+        };
+        fail_point(AFTER_COMMIT);
+        self.positions.committed(commit.version(), to);
+        self.delta.state = Some(commit.snapshot());
+        self.followed += 1;
         metrics::committed(self.table.name(), count, started.elapsed());
         Ok(Committed::Yes)
     }
 
-    async fn stands_at(&self, from: &BTreeMap<i32, Option<i64>>) -> Result<bool, LakeError> {
+    /// Whether the newest version has exactly these positions.
+    async fn stands_at(&mut self, from: &BTreeMap<i32, Option<i64>>) -> Result<bool, LakeError> {
+        self.refresh().await?;
         let stored = self.positions(from.keys().copied()).await?;
         Ok(from.iter().all(|(kafka_partition, expected)| stored.get(kafka_partition) == expected.as_ref()))
     }
 
-    /// Parquet files that nothing refers to yet, on disk for good.
-    async fn write_files(&self, rows: &[RecordBatch]) -> Result<Vec<Add>, LakeError> {
-        let failed = |error| self.delta_error(error);
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).expect("3 is a level")))
-            .build();
-        let mut writer = RecordBatchWriter::for_table(&self.delta).map_err(failed)?.with_writer_properties(properties);
-        for batch in rows.iter().filter(|batch| batch.num_rows() > 0) {
-            writer.write(batch.clone()).await.map_err(failed)?;
-        }
-        let files = writer.flush().await.map_err(failed)?;
-        for file in &files {
-            let path = self.folder.join(&file.path);
-            sync(&path)?;
-            path.parent().map_or(Ok(()), sync)?;
-        }
-        Ok(files)
-    }
-
-    async fn try_commit(&self, files: Vec<Add>, to: &NextOffsets) -> Result<(), DeltaTableError> {
-        let transactions = to
-            .iter()
-            .map(|(&kafka_partition, &next_offset)| Transaction::new(self.transaction_id(kafka_partition), next_offset))
-            .collect();
-        let properties = CommitProperties::default().with_application_transactions(transactions).with_max_retries(0);
+    async fn try_commit(&self, files: Vec<Add>, to: &NextOffsets) -> Result<FinalizedCommit, DeltaTableError> {
+        let transactions = to.iter().map(|(&kafka_partition, &next_offset)| {
+            Transaction::new(transaction_id(self.table.name(), kafka_partition), next_offset)
+        });
+        let properties = commit_properties()
+            .with_application_transactions(transactions.collect())
+            // None: see above.
+            .with_max_retries(0);
         let operation = DeltaOperation::Write {
             mode: SaveMode::Append,
             partition_by: Some(vec![PARTITION_COLUMN.to_owned()]),
@@ -221,67 +216,7 @@ impl LakeTable {
         CommitBuilder::from(properties)
             .with_actions(files.into_iter().map(Action::Add).collect())
             .build(Some(self.delta.snapshot()?), self.delta.log_store(), operation)
-            .await?;
-        Ok(())
-    }
-
-    /// Merges the small files of each day, without touching positions.
-    ///
-    /// # Errors
-    /// If files or the table's log can't be written.
-    pub async fn compact(&mut self) -> Result<(), LakeError> {
-        let (delta, _) = self.delta.clone().optimize().await.map_err(|error| self.delta_error(error))?;
-        self.delta = delta;
-        self.sync_log()
-    }
-
-    /// Deletes files that no version younger than `hours` needs.
-    ///
-    /// # Errors
-    /// If files can't be deleted.
-    pub async fn vacuum(&mut self, hours: u64) -> Result<(), LakeError> {
-        let retention = chrono::Duration::hours(i64::try_from(hours).unwrap_or(i64::MAX / 3_600_000));
-        let vacuumed =
-            self.delta.clone().vacuum().with_retention_period(retention).with_enforce_retention_duration(false).await;
-        (self.delta, _) = vacuumed.map_err(|error| self.delta_error(error))?;
-        Ok(())
-    }
-
-    /// Tells a maker of rows what the table has already.
-    ///
-    /// # Errors
-    /// If the table can't be read.
-    pub async fn teach(&self, maker: &mut RowMaker, now_ms: i64) -> Result<(), LakeError> {
-        let failed = |error| LakeError::Query { table: self.table.name(), error: Box::new(error) };
-        let context = SessionContext::new();
-        self.register(&context, "lake").await?;
-        let sql = match self.table {
-            Table::Scans => "SELECT device_epoch, seq FROM lake".to_owned(),
-            // Ids of the last day and a bit: older ones can't come again.
-            _ => format!(
-                "SELECT declaration_id FROM lake WHERE accepted_at >= to_timestamp_millis({})",
-                now_ms - 36 * 3_600_000
-            ),
-        };
-        let batches = context.sql(&sql).await.map_err(failed)?.collect().await.map_err(failed)?;
-        for batch in &batches {
-            match self.table {
-                Table::Scans => {
-                    let (epochs, seqs) =
-                        (batch.column(0).as_primitive::<Int64Type>(), batch.column(1).as_primitive::<Int64Type>());
-                    epochs.values().iter().zip(seqs.values()).for_each(|(&epoch, &seq)| maker.note_scan(epoch, seq));
-                }
-                _ => {
-                    let ids = arrow::compute::cast(batch.column(0), &arrow::datatypes::DataType::Utf8)
-                        .map_err(|error| failed(error.into()))?;
-                    let ids = ids.as_string::<i32>();
-                    for id in (0..ids.len()).filter_map(|row| ids.value(row).parse::<DeclarationId>().ok()) {
-                        maker.note_declaration(id, now_ms);
-                    }
-                }
-            }
-        }
-        Ok(())
+            .await
     }
 
     /// Makes the table, at this handle's version, readable in SQL under a name.
@@ -290,26 +225,43 @@ impl LakeTable {
     /// If the table's log can't be read.
     pub async fn register(&self, context: &SessionContext, name: &str) -> Result<(), LakeError> {
         self.delta.update_datafusion_session(&context.state()).map_err(|error| self.delta_error(error))?;
-        let failed = |error| LakeError::Query { table: self.table.name(), error: Box::new(error) };
         let provider = self.delta.table_provider().await.map_err(|error| self.delta_error(error.into()))?;
-        context.register_table(name, provider).map_err(failed)?;
+        context.register_table(name, provider).map_err(|error| self.query_error(error))?;
         Ok(())
     }
 
-    fn transaction_id(&self, kafka_partition: i32) -> String {
-        format!("suikang/{}/{kafka_partition}", self.table.name())
+    /// The rows of a query over this table, called `lake`, at this handle's version.
+    pub(crate) async fn query(&self, sql: &str) -> Result<Vec<RecordBatch>, LakeError> {
+        self.stream(sql).await?.try_collect().await.map_err(|error| self.query_error(error))
     }
 
-    /// The newest entry of the table's log, on disk for good before the log of records may forget.
-    fn sync_log(&self) -> Result<(), LakeError> {
-        let log = self.folder.join("_delta_log");
-        sync(&log.join(format!("{:020}.json", self.version())))?;
-        sync(&log)
+    /// The same, batch by batch.
+    pub(crate) async fn stream(&self, sql: &str) -> Result<SendableRecordBatchStream, LakeError> {
+        let context = SessionContext::new();
+        self.register(&context, "lake").await?;
+        let question = context.sql(sql).await.map_err(|error| self.query_error(error))?;
+        question.execute_stream().await.map_err(|error| self.query_error(error))
+    }
+
+    pub(crate) fn query_error(&self, error: DataFusionError) -> LakeError {
+        LakeError::Query { table: self.table.name(), error: Box::new(error) }
     }
 
     fn delta_error(&self, error: DeltaTableError) -> LakeError {
         LakeError::Delta { table: self.table.name(), error: Box::new(error) }
     }
+}
+
+/// Expired log entries go when the table is tidied, not at every commit, which would list them all.
+fn commit_properties() -> CommitProperties {
+    CommitProperties::default().with_cleanup_expired_logs(Some(false))
+}
+
+fn handle(folder: &Path) -> Result<DeltaTable, DeltaTableError> {
+    let url = deltalake::ensure_table_uri(folder.to_string_lossy())?;
+    DeltaTableBuilder::from_url(url.clone())?
+        .with_storage_backend(Arc::new(durable::DurableStore::default()), url)
+        .build()
 }
 
 async fn create(delta: &DeltaTable, table: Table) -> Result<(), DeltaTableError> {
@@ -321,12 +273,8 @@ async fn create(delta: &DeltaTable, table: Table) -> Result<(), DeltaTableError>
         .with_comment(table.comment())
         .with_columns(schema.fields().cloned().collect::<Vec<StructField>>())
         .with_partition_columns([PARTITION_COLUMN])
-        .with_configuration_property(deltalake::TableProperty::CheckpointInterval, Some("50"))
+        .with_configuration_property(TableProperty::CheckpointInterval, Some("50"))
+        .with_configuration_property(TableProperty::LogRetentionDuration, Some(tidy::LOG_RETENTION))
         .await?;
     Ok(())
-}
-
-/// Local object stores don't sync what they write, nor the folders.
-fn sync(path: &Path) -> Result<(), LakeError> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(|error| LakeError::Io { path: path.to_owned(), error })
 }

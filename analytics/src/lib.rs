@@ -12,6 +12,8 @@ pub mod rows;
 pub mod seen;
 pub mod tables;
 
+mod partition;
+
 // From rows to the lake.
 pub mod lake;
 pub mod writer;
@@ -25,6 +27,7 @@ pub mod counts;
 
 pub mod reconcile;
 
+mod fail_points;
 mod metrics;
 mod settings;
 

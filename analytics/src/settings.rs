@@ -14,6 +14,8 @@ pub struct Settings {
     pub commit_interval_s: u64,
     /// It commits earlier once it holds this many rows.
     pub commit_rows: usize,
+    /// What has been counted is saved at most this often, in seconds; a restart reads the log again from there.
+    pub save_seen_interval_s: u64,
     /// Files of a day are compacted after this many commits.
     pub compact_every_commits: u64,
     /// Files that no version needs are deleted after this many hours; no cut lives that long.
@@ -34,6 +36,7 @@ impl Default for Settings {
             lake: "data/lake".into(),
             commit_interval_s: 10,
             commit_rows: 500_000,
+            save_seen_interval_s: 60,
             compact_every_commits: 50,
             vacuum_after_hours: 24,
             tail_rows: 2_000_000,

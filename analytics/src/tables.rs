@@ -50,6 +50,28 @@ impl Table {
         })
     }
 
+    /// Files are sorted by these: place, then time.
+    pub(crate) const fn sort_columns(self) -> [&'static str; 2] {
+        match self {
+            Table::Scans => ["checkpoint", "scanned_at"],
+            Table::Declarations | Table::Outcomes => ["committee", "accepted_at"],
+        }
+    }
+
+    /// Who numbers its rows, and the number: together a row's identity for ever.
+    pub(crate) const fn number_columns(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Table::Scans => Some(("device_epoch", "seq")),
+            Table::Outcomes => Some(("declaration_kafka_partition", "declaration_offset")),
+            Table::Declarations => None,
+        }
+    }
+
+    /// Whether its rows are about declarations, which may come again within a day.
+    pub(crate) const fn has_declarations(self) -> bool {
+        !matches!(self, Table::Scans)
+    }
+
     /// What it holds, in Chinese and English.
     pub const fn comment(self) -> &'static str {
         match self {

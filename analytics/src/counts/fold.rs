@@ -8,10 +8,8 @@ use suikang_schemas::scan::{Direction, Scan, ScanUpload};
 use suikang_schemas::{Topic, avro};
 use suikang_stream::{Fold, FoldError, Record};
 
-use crate::rows::local_day_and_hour;
-
-/// Declaration ids older than this can't come again.
-const REMEMBERED_MS: i64 = 30 * 3_600_000;
+use crate::rows::{Possible, local_day_and_hour};
+use crate::seen::REMEMBERED_MS;
 
 pub(super) struct CountsFold;
 
@@ -49,16 +47,21 @@ impl Fold for CountsFold {
     fn apply(&mut self, transaction: &Transaction<'_>, record: &Record) -> Result<(), FoldError> {
         match record.topic {
             Topic::Scans => {
-                let upload = avro::decode(&record.payload).map_err(|_| FoldError::Poison("not a scan upload"))?;
+                let upload: ScanUpload = possible(&record.payload).ok_or(FoldError::Poison("not a scan upload"))?;
                 count_scans(transaction, &upload)?;
             }
             _ => {
-                let outcome = avro::decode(&record.payload).map_err(|_| FoldError::Poison("not an outcome"))?;
+                let outcome: Outcome = possible(&record.payload).ok_or(FoldError::Poison("not an outcome"))?;
                 count_outcome(transaction, &outcome, record)?;
             }
         }
         Ok(())
     }
+}
+
+/// What has a row in the lake counts here, and nothing else does.
+fn possible<E: avro::Event + Possible>(payload: &[u8]) -> Option<E> {
+    avro::decode(payload).ok().filter(E::is_possible)
 }
 
 /// Counts an upload's new scans: summed up first, for most lie in the same hour.

@@ -37,7 +37,7 @@ async fn each_scan_is_one_row(log: Option<LogConfig>) {
     }
     let (stop, writing) = house.write();
     let sums = house.drained().await;
-    assert_eq!((sums.scans.distinct, sums.scans.rows), (distinct, distinct));
+    assert_eq!((sums.scans.distinct, sums.lake["scans"].rows), (distinct, distinct));
     assert_eq!(sums.scans.uploaded, 3 * 5 * 250);
     stop.cancel();
     writing.await.unwrap();
@@ -82,7 +82,7 @@ async fn a_zombie_adds_no_row() {
     // Compaction and vacuum leave rows and positions alone.
     first.compact().await.unwrap();
     first.vacuum(0).await.unwrap();
-    let reopened = LakeTable::open(folder.path(), Table::Scans).await.unwrap();
+    let mut reopened = LakeTable::open(folder.path(), Table::Scans).await.unwrap();
     assert_eq!(reopened.positions([2, 3]).await.unwrap(), BTreeMap::from([(2, 2), (3, 1)]));
     let context = datafusion::prelude::SessionContext::new();
     reopened.register(&context, "lake").await.unwrap();
@@ -98,7 +98,7 @@ async fn poison_is_set_aside_and_the_partition_goes_on() {
     house.upload(1, 11, 10).await;
     let (stop, writing) = house.write();
     let sums = house.drained().await;
-    assert_eq!((sums.scans.rows, sums.scans.dead_lettered), (20, 1));
+    assert_eq!((sums.lake["scans"].rows, sums.scans.dead_lettered), (20, 1));
     stop.cancel();
     writing.await.unwrap();
 }

@@ -74,21 +74,30 @@ impl Sums {
     /// # Errors
     /// With the first pair that differs.
     pub fn agree_with(&self, account: &Account, reconciliation: &Value) -> anyhow::Result<()> {
-        let log =
-            |part: &str, name: &str| reconciliation[part][name].as_i64().with_context(|| format!("no {part}.{name}"));
+        let log = |part: &str, name: &str| {
+            reconciliation
+                .pointer(part)
+                .and_then(|part| part[name].as_i64())
+                .with_context(|| format!("no {part}/{name}"))
+        };
         let promised = i64::try_from(account.scans)?;
-        let rows = log("scans", "rows")?;
+        let rows = log("/lake/scans", "rows")?;
         for (what, left, right) in [
-            ("scans promised = distinct in the log", promised, log("scans", "distinct")?),
-            ("scans distinct in the log = rows of the lake", log("scans", "distinct")?, rows),
+            ("scans promised = distinct in the log", promised, log("/scans", "distinct")?),
+            ("scans distinct in the log = rows of the lake", log("/scans", "distinct")?, rows),
             ("rows of the lake = SQL", rows, self.sql_scans),
             ("SQL = SQL distinct", self.sql_scans, self.sql_distinct_scans),
             ("SQL = districts' summaries", self.sql_scans, self.summary_scans),
-            ("issued in the log = SQL", log("declarations", "issued")?, self.sql_issued),
+            (
+                "outcomes that count = rows of the lake",
+                log("/declarations", "issued")? + log("/declarations", "rejected")?,
+                log("/lake/outcomes", "rows")?,
+            ),
+            ("issued in the log = SQL", log("/declarations", "issued")?, self.sql_issued),
             (
                 "declarations promised = issued + rejected",
                 i64::try_from(account.declarations)?,
-                log("declarations", "issued")? + log("declarations", "rejected")?,
+                log("/declarations", "issued")? + log("/declarations", "rejected")?,
             ),
             ("conflicts", i64::try_from(account.scans_conflict)?, 0),
             ("districts", i64::try_from(self.districts)?, 11),
