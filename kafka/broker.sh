@@ -36,8 +36,8 @@ if ! compgen -G "$lib/kafka_*.jar" >/dev/null; then
 fi
 [ "$install" = no ] || exit 0
 
-# Any port that is free now; the controller is spoken to by this node alone.
-controller=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+# The controller is spoken to by this node alone: any port that is free, below those that systems give to connections.
+while controller=$((10000 + RANDOM % 20000)); (: <"/dev/tcp/127.0.0.1/$controller") 2>/dev/null; do :; done
 mkdir -p "$data"
 cat >"$data/server.properties" <<EOF
 process.roles=broker,controller

@@ -13,6 +13,15 @@ use crate::config::{Access, LogConfig, open};
 /// How long a broker may take to be reachable.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A port that nobody listens on, for a server that is about to start. It lies below those that systems give to connections, which come and
+/// go while the server starts.
+pub fn free_port() -> u16 {
+    use std::hash::{BuildHasher as _, RandomState};
+    let random = RandomState::new();
+    let mut ports = (0u32..).map(|n| 10_000 + u16::try_from(random.hash_one(n) % 20_000).expect("less than 20,000"));
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
+}
+
 /// A running broker.
 #[derive(Debug)]
 pub struct Broker {
@@ -28,8 +37,7 @@ impl Broker {
     /// # Panics
     /// If it doesn't: without a broker a test has failed.
     pub async fn start() -> Self {
-        let port =
-            TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
+        let port = free_port();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kafka/broker.sh");
         let mut broker = Self { port, folder, script, child: None };

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -78,7 +77,7 @@ impl City {
         // Ports are chosen first and stay, so that a process that was killed comes back where its clients look for it.
         let mut ports = BTreeMap::new();
         for (name, _) in layout.processes() {
-            ports.insert(*name, TcpListener::bind("127.0.0.1:0")?.local_addr()?.port());
+            ports.insert(*name, suikang_stream::testing::free_port());
         }
         let city = Self {
             suikang: suikang.to_owned(),
