@@ -15,7 +15,7 @@ pub struct Account {
     pub declarations: u64,
     /// Of these, sent a second time on purpose.
     pub declarations_sent_twice: u64,
-    /// Answered otherwise, by problem type.
+    /// Answered by a problem, by its type: those that got no code, and those that were not acknowledged at all.
     pub declarations_refused: BTreeMap<String, u64>,
     /// Codes received, by status.
     pub codes: BTreeMap<String, u64>,

@@ -167,7 +167,7 @@ async fn declare(run: &Run, resident: Resident) {
                 return;
             }
         };
-        let acknowledged = answer.status().is_success();
+        let success = answer.status().is_success();
         let answer: Value = answer.json().await.unwrap_or_default();
         if attempt > 0 {
             lock(&run.account).declarations_sent_twice += 1;
@@ -175,9 +175,11 @@ async fn declare(run: &Run, resident: Resident) {
         }
         lock(&run.latencies)[0].push(started.elapsed());
         let mut account = lock(&run.account);
-        if acknowledged {
+        // A declaration that is rejected is on the log like any other.
+        if answer["declaration_id"].is_string() {
             account.declarations += 1;
-        } else {
+        }
+        if !success {
             Account::count(
                 &mut account.declarations_refused,
                 answer["type"].as_str().unwrap_or("not a problem document"),

@@ -76,7 +76,7 @@ pub async fn walk(walk: &Walk) -> anyhow::Result<(Account, Sums)> {
     city.ready(Duration::from_secs(60)).await?;
     let reconciliation = city.drained(Duration::from_secs(180)).await?;
     let sums = Sums::collect(&city).await?;
-    sums.agree_with(&account, &reconciliation)?;
+    sums.agree_with(&account, &reconciliation).with_context(|| format!("the sums differ; clients saw\n{account}\n"))?;
     city.stop(Duration::from_secs(30)).await?;
     Ok((account, sums))
 }

@@ -50,12 +50,18 @@ impl Sums {
             summary_codes: 0,
             districts: 0,
         };
+        // A run may cross the city's midnight.
+        let city = chrono::FixedOffset::east_opt(8 * 3600).expect("an offset");
+        let yesterday = chrono::Utc::now().with_timezone(&city).date_naive() - chrono::Days::new(1);
         for place in suikang_registry::seed::places() {
             if place.area.level() != suikang_schemas::area::Level::District {
                 continue;
             }
             let summary: Value = client
-                .get(&format!("/v1/districts/{}/summary", place.area), ("district_analyst", &place.area, "walk"))
+                .get(
+                    &format!("/v1/districts/{}/summary?from={yesterday}", place.area),
+                    ("district_analyst", &place.area, "walk"),
+                )
                 .await?
                 .error_for_status()?
                 .json()
