@@ -1,11 +1,11 @@
 //! SQL over lake ∪ tail: read-only, bounded, cancelled in earnest, each answer naming its cut.
 //!
 //! A query gets a context of its own with three tables and nothing else. It runs on threads of its own, so that one that never ends starves no
-//! other request; when its time is over, its tasks are dropped, and with them its memory.
+//! other request; when its time is over or nobody waits for it any more, its tasks are dropped, and with them its memory.
 
 pub mod format;
 mod guard;
-mod yielding;
+mod stopping;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt as _;
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 
 use crate::cut::{CutName, Cuts};
 use crate::tables::Table;
@@ -106,11 +107,14 @@ impl SqlEngine {
         let patience = Duration::from_millis(self.shared.settings.query_timeout_ms);
         let threads = self.shared.threads.as_ref().expect("there until the engine is dropped");
         let (shared, sql) = (Arc::clone(&self.shared), sql.to_owned());
-        let running = AbortOnDrop(threads.spawn(async move { shared.run(&sql).await }));
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().drop_guard();
+        let running = AbortOnDrop(threads.spawn(async move { shared.run(&sql, stop).await }));
         let answered = match tokio::time::timeout(patience, running).await {
             Ok(answered) => answered,
             Err(_) => Err(SqlError::TimedOut(patience)),
         };
+        drop(stopped);
         let result = match &answered {
             Ok(_) => "answered",
             Err(SqlError::TimedOut(_)) => "timed_out",
@@ -123,10 +127,11 @@ impl SqlEngine {
 }
 
 impl Shared {
-    async fn run(&self, sql: &str) -> Result<Answer, SqlError> {
-        let (context, cut) = self.context().await?;
+    async fn run(&self, sql: &str, stop: CancellationToken) -> Result<Answer, SqlError> {
+        let (context, cut) = self.context(stop).await?;
         let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         let frame = context.sql_with_options(sql, options).await.map_err(|error| refusal(&error))?;
+        guard::check_functions(frame.logical_plan())?;
         let schema = Arc::clone(frame.schema().inner());
         let row_limit = self.settings.query_rows;
         let mut rows = frame.execute_stream().await.map_err(|error| refusal(&error))?;
@@ -146,7 +151,10 @@ impl Shared {
     }
 
     /// A context with the three tables, and nothing that could reach anything else.
-    async fn context(&self) -> Result<(SessionContext, BTreeMap<&'static str, CutName>), SqlError> {
+    async fn context(
+        &self,
+        stop: CancellationToken,
+    ) -> Result<(SessionContext, BTreeMap<&'static str, CutName>), SqlError> {
         let config = SessionConfig::new()
             .with_target_partitions(THREADS)
             .with_information_schema(false)
@@ -155,7 +163,7 @@ impl Shared {
             .with_config(config)
             .with_runtime_env(self.runtime_env()?)
             .with_default_features()
-            .with_physical_optimizer_rule(Arc::new(yielding::YieldAtJoins))
+            .with_physical_optimizer_rule(Arc::new(stopping::Stoppable { stop }))
             .build();
         let context = SessionContext::new_with_state(state);
         let mut cut = BTreeMap::new();

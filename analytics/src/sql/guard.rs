@@ -1,5 +1,7 @@
 //! What may be asked: one SELECT, or its plan. Everything else is refused before it is planned.
 
+use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as SqlStatement};
 
@@ -7,6 +9,9 @@ use super::SqlError;
 
 /// Longer texts are not parsed.
 const MAX_SQL_BYTES: usize = 64 * 1024;
+/// Scalar functions whose result is as large as an argument says.
+const GROWING: [&str; 8] =
+    ["repeat", "lpad", "rpad", "range", "generate_series", "array_repeat", "array_resize", "list_repeat"];
 
 /// Refuses what isn't one question.
 pub(super) fn check(sql: &str) -> Result<(), SqlError> {
@@ -30,6 +35,30 @@ pub(super) fn check(sql: &str) -> Result<(), SqlError> {
         (None, _) => refused("there is no statement"),
         (_, Some(_)) => refused("one statement at a time"),
         _ => refused("only SELECT is answered"),
+    }
+}
+
+/// Refuses functions that make values of any size out of a number: one of them would outgrow the memory of queries in a single step,
+/// where it can be neither counted nor stopped.
+pub(super) fn check_functions(plan: &LogicalPlan) -> Result<(), SqlError> {
+    let mut refused = None;
+    let looked = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expression| {
+            expression.apply(|part| {
+                if let Expr::ScalarFunction(call) = part
+                    && GROWING.contains(&call.name())
+                {
+                    refused = Some(format!("{} is not available here", call.name()));
+                    return Ok(TreeNodeRecursion::Stop);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    });
+    match (refused, looked) {
+        (None, Ok(_)) => Ok(()),
+        (Some(why), _) => Err(SqlError::Refused(why)),
+        (None, Err(error)) => Err(SqlError::Invalid(error.strip_backtrace())),
     }
 }
 
