@@ -10,6 +10,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
+use suikang_registry::http::Problem;
 use suikang_stream::Readiness;
 
 /// Asks the parts of this process.
@@ -55,6 +56,13 @@ impl Operations {
         }
         Report { ready: parts.iter().all(|part| part.ready), parts }
     }
+}
+
+/// What is said where nothing is: in the form of every other refusal.
+pub(crate) fn with_refusals(router: Router) -> Router {
+    router.fallback(async || Problem::not_found()).method_not_allowed_fallback(async || {
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "不支持此方法 Not by this method")
+    })
 }
 
 /// `/healthz`, `/readyz`, `/metrics`.

@@ -182,7 +182,7 @@ impl Process {
             }
         }
         let operations = Operations::new(metrics, parts);
-        router = router.merge(operations::router(operations.clone()));
+        router = operations::with_refusals(router.merge(operations::router(operations.clone())));
         Ok(Self { services, router, operations })
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use suikang_registry::http::Problem;
 use suikang_registry::http::json::read_body;
@@ -30,11 +30,6 @@ pub(crate) async fn json(request: Request, limit_bytes: usize, timeout: Duration
     refuse_encoded(request.headers())?;
     match tokio::time::timeout(timeout, read_body(request, limit_bytes)).await {
         Ok(body) => body,
-        Err(_) => Err(slow()),
+        Err(_) => Err(Problem::too_slow()),
     }
-}
-
-/// The client took too long to send a body.
-pub(crate) fn slow() -> Problem {
-    Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "发送过慢 The body came too slowly")
 }

@@ -5,7 +5,9 @@
 mod canary;
 mod commands;
 mod guide;
+mod hostile;
 mod openapi;
+mod readme;
 mod walk;
 
 use std::fs::File;
@@ -28,6 +30,11 @@ struct DemoCity {
 
 impl DemoCity {
     async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with settings from the environment.
+    async fn start_with(environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = suikang_stream::testing::free_port();
         let (out, err) =
@@ -35,6 +42,7 @@ impl DemoCity {
         let warden = Command::new("sh")
             .args(["-c", r#""$0" "$@" </dev/null & city=$!; cat >/dev/null; kill -TERM $city; wait $city"#, SUIKANG])
             .args(["up", "--demo", "--listen", &format!("127.0.0.1:{port}")])
+            .envs(environment.iter().copied())
             .current_dir(folder.path())
             .stdin(Stdio::piped())
             .stdout(out)
@@ -69,6 +77,25 @@ impl DemoCity {
 
     fn token(&self, role: &str, area: &str, login: &str) -> String {
         mint(&self.keys_dir()).unwrap()(role, &area.parse().unwrap(), login)
+    }
+
+    /// The city's process: the one child of its warden that runs the binary.
+    fn pid(&self) -> u32 {
+        let warden = self.warden.id();
+        let children = std::fs::read_to_string(format!("/proc/{warden}/task/{warden}/children")).unwrap();
+        let mut children = children.split_whitespace().map(|pid| pid.parse::<u32>().unwrap());
+        let is_city = |pid: &u32| {
+            std::fs::read_link(format!("/proc/{pid}/exe"))
+                .is_ok_and(|exe| exe == Path::new(SUIKANG).canonicalize().unwrap())
+        };
+        children.find(is_city).expect("the city runs")
+    }
+
+    /// What it holds in memory, in megabytes.
+    fn resident_mb(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
     }
 
     /// SIGTERM, and waits until everything is on disk; the folder stays.

@@ -249,7 +249,7 @@ impl Intake {
                 }
                 Ok(Some(Ok(_))) => return Some(Err(self.end(Problem::too_large(self.most_bytes)))),
                 Ok(Some(Err(_))) => return Some(Err(self.end(Problem::malformed("incomplete_body")))),
-                Err(_) => return Some(Err(self.end(body::slow()))),
+                Err(_) => return Some(Err(self.end(Problem::too_slow()))),
                 Ok(None) => {
                     self.pieces = None;
                     self.ready.extend(self.rows.take().and_then(Rows::finish));

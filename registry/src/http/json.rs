@@ -1,12 +1,13 @@
 //! JSON bodies, read strictly: what passes is one JSON value that two parsers can't read differently, and it has the type asked for.
 //!
-//! Refused before any field is looked at: too many bytes (413), another content type (415); then with 400 and the place, never the
+//! Refused before any field is looked at: too many bytes (413), another content type (415), too slow a client (408); then with 400 and the place, never the
 //! value: invalid UTF-8, NUL, a name twice in one object, more than [`MOST_DEEP`] levels, trailing bytes, wrong types.
 //! What a name or an address may contain (direction overrides, four-byte characters) is its newtype's business, not this door's.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
+use std::time::Duration;
 
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
@@ -19,7 +20,10 @@ use super::problem::{FieldError, Problem};
 /// Levels of arrays and objects.
 pub const MOST_DEEP: usize = 32;
 
-/// A body of at most `LIMIT_BYTES` that is strict JSON for a `T`.
+/// How long a client may take to send a body.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A body of at most `LIMIT_BYTES`, sent within [`BODY_TIMEOUT`], that is strict JSON for a `T`.
 #[derive(Debug, Clone, Copy)]
 pub struct StrictJson<T, const LIMIT_BYTES: usize = { 64 * 1024 }>(pub T);
 
@@ -30,7 +34,8 @@ impl<T: DeserializeOwned, S: Send + Sync, const LIMIT_BYTES: usize> FromRequest<
         if !is_json(&request) {
             return Err(Problem::unsupported_type("application/json"));
         }
-        let bytes = read_body(request, LIMIT_BYTES).await?;
+        let body = tokio::time::timeout(BODY_TIMEOUT, read_body(request, LIMIT_BYTES)).await;
+        let bytes = body.map_err(|_| Problem::too_slow())??;
         parse(&bytes).map(Self).map_err(Problem::from)
     }
 }

@@ -121,6 +121,11 @@ impl Problem {
             .with("limit_bytes", limit_bytes)
     }
 
+    /// 408: the body took too long to come.
+    pub fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "发送过慢 The body came too slowly")
+    }
+
     /// 415: another content type than this door takes.
     pub fn unsupported_type(expected: &'static str) -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_type", "内容类型不支持 Unsupported content type")
