@@ -78,6 +78,8 @@ impl City {
             seed: 1,
             speed: Speed::Max,
             twice: 0.02,
+            late: 0.0,
+            keep: false,
             progress: true,
         };
         simulate::run(plan.clone(), client.clone(), stop.clone()).await;

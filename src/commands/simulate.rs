@@ -49,6 +49,8 @@ pub(crate) async fn run(config: &Config, args: SimulateArgs) -> anyhow::Result<(
         seed: args.seed,
         speed: args.speed,
         twice: args.twice,
+        late: 0.0,
+        keep: false,
         progress: true,
     };
     let stop = CancellationToken::new();

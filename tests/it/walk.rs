@@ -7,22 +7,31 @@ use suikang_stream::testing::Broker;
 
 use super::{SUIKANG, suikang};
 
-fn short(folder: &Path, kafka: Option<String>) -> Walk {
-    let (declarations, scans) = (600, 3_000);
-    Walk { suikang: SUIKANG.into(), folder: folder.join("city"), kafka, declarations, scans, seed: 7, progress: false }
+fn short(folder: &Path, broker_restarts: usize) -> Walk {
+    Walk {
+        suikang: SUIKANG.into(),
+        folder: folder.join("city"),
+        declarations: 600,
+        scans: 3_000,
+        seed: 7,
+        kills: 1,
+        broker_restarts,
+        progress: false,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_sum_agrees_on_kafka() {
     let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start().await;
-    walk(&short(folder.path(), Some(broker.url()))).await.unwrap_or_else(|error| panic!("{error:#}"));
+    let mut broker = Broker::start().await;
+    let walked = walk(&short(folder.path(), 1), Some(&mut broker)).await.unwrap_or_else(|error| panic!("{error:#}"));
+    assert!(walked.found.declarations == 600 && walked.found.scans == 3_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_sum_agrees_on_the_embedded_log_and_a_lost_row_shows() {
     let folder = tempfile::tempdir().unwrap();
-    walk(&short(folder.path(), None)).await.unwrap_or_else(|error| panic!("{error:#}"));
+    walk(&short(folder.path(), 0), None).await.unwrap_or_else(|error| panic!("{error:#}"));
 
     let config = folder.path().join("city/suikang.toml");
     let reconcile = ["--config", &config.display().to_string(), "reconcile", "--drained"];

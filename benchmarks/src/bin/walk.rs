@@ -1,4 +1,4 @@
-//! `make walk`: the whole system as processes on a real Kafka, two of them killed on the way, every sum compared at the end.
+//! `make walk`: the whole system as processes on a real Kafka, some of them killed on the way, every sum compared at the end.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use clap::Parser;
 use suikang_benchmarks::walk::{Walk, walk};
 use suikang_stream::testing::Broker;
 
-/// Start Kafka and every stage, send a city through it, kill an issuer and the writer, and compare all sums.
+/// Start Kafka and every stage, send a city through it, kill some of them on the way, and compare all sums.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Residents who declare.
@@ -16,6 +16,12 @@ struct Arguments {
     /// Scans at gates.
     #[arg(long, default_value_t = 50_000)]
     scans: u64,
+    /// How often an issuer, the writer and a door are killed, each.
+    #[arg(long, default_value_t = 1)]
+    kills: usize,
+    /// How often the broker is killed and started again.
+    #[arg(long, default_value_t = 0)]
+    broker_restarts: usize,
     /// The run can be had again with it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -44,7 +50,7 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let temporary = tempfile::tempdir()?;
-    let broker = match arguments.log.as_str() {
+    let mut broker = match arguments.log.as_str() {
         "kafka" => {
             eprintln!("walk: starting Kafka");
             Some(Broker::start().await)
@@ -55,14 +61,15 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let plan = Walk {
         suikang: std::path::absolute(&arguments.suikang)?,
         folder: arguments.keep.clone().unwrap_or_else(|| temporary.path().join("city")),
-        kafka: broker.as_ref().map(|broker| broker.url()),
         declarations: arguments.declarations,
         scans: arguments.scans,
         seed: arguments.seed,
+        kills: arguments.kills,
+        broker_restarts: arguments.broker_restarts,
         progress: true,
     };
-    let (account, sums) = walk(&plan).await?;
-    println!("{account}\n\n{}", serde_json::to_string_pretty(&sums)?);
-    println!("\nwalk: every sum agrees");
+    let walked = walk(&plan, broker.as_mut()).await?;
+    println!("{}\n\n{}", walked.account, serde_json::to_string_pretty(&(&walked.sums, &walked.found))?);
+    println!("\nwalk: every sum agrees after {} blows; every acknowledged id is on the log", walked.blows);
     Ok(())
 }

@@ -6,6 +6,15 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+/// What was acknowledged, by its identity, to be looked for on the log.
+#[derive(Debug, Default, Clone)]
+pub struct Promises {
+    /// Declarations.
+    pub declarations: Vec<String>,
+    /// Scans: device epoch, first number, how many.
+    pub scans: Vec<(i64, i64, i64)>,
+}
+
 /// Everything one run did. Counts are of acknowledged requests unless they say otherwise.
 #[derive(Debug, Default, Clone, Serialize)]
 pub struct Account {
@@ -31,6 +40,11 @@ pub struct Account {
     pub requests_retried: u64,
     /// Requests given up.
     pub requests_failed: u64,
+    /// Uploads that were sent after later ones of the same device.
+    pub uploads_late: u64,
+    /// What was acknowledged, where the plan wants it kept.
+    #[serde(skip)]
+    pub promises: Promises,
     /// How long the run took, in seconds.
     pub elapsed_s: f64,
     /// Latency of declarations with their code, in milliseconds: median, 99th percentile.
@@ -83,6 +97,7 @@ impl fmt::Display for Account {
         )?;
         writeln!(f, "  verdicts             {}", list(&self.verdicts))?;
         writeln!(f, "  per upload           median {:.1} ms, p99 {:.1} ms", self.upload_ms[0], self.upload_ms[1])?;
+        writeln!(f, "  late                 {} uploads after later ones of their device", self.uploads_late)?;
         writeln!(f, "requests sent again    {}, given up {}", self.requests_retried, self.requests_failed)?;
         write!(f, "elapsed                {:.1} s", self.elapsed_s)
     }

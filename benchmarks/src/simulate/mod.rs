@@ -11,6 +11,6 @@ pub mod gate;
 pub mod resident;
 mod run;
 
-pub use account::Account;
+pub use account::{Account, Promises};
 pub use client::{Client, Mint};
 pub use run::{Plan, Speed, run};

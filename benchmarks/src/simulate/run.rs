@@ -29,6 +29,8 @@ const DECLARING: usize = 32;
 const UPLOADING: usize = 8;
 /// The most scans that a device sends at once.
 const UPLOAD: usize = 100;
+/// How late a device is that had no network: behind a neighbour's upload, or behind a whole round of them.
+const LATE: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(20)];
 /// A town whose pace is speed 1: it declares every 7 days and passes gates four times a day.
 const TOWN: f64 = 100_000.0;
 
@@ -45,6 +47,10 @@ pub struct Plan {
     pub speed: Speed,
     /// The share of requests that are sent a second time on purpose, as a phone with a bad network does.
     pub twice: f64,
+    /// The share of uploads that a device without network hands in after later ones.
+    pub late: f64,
+    /// Whether to keep what was acknowledged, at some bytes a request.
+    pub keep: bool,
     /// Whether to draw progress bars.
     pub progress: bool,
 }
@@ -176,8 +182,11 @@ async fn declare(run: &Run, resident: Resident) {
         lock(&run.latencies)[0].push(started.elapsed());
         let mut account = lock(&run.account);
         // A declaration that is rejected is on the log like any other.
-        if answer["declaration_id"].is_string() {
+        if let Some(id) = answer["declaration_id"].as_str() {
             account.declarations += 1;
+            if run.plan.keep {
+                account.promises.declarations.push(id.to_owned());
+            }
         }
         if !success {
             Account::count(
@@ -211,6 +220,7 @@ async fn pass_all(run: &Arc<Run>, bar: &ProgressBar, stop: &CancellationToken) {
     let mut pace = Pace::new(run.plan.speed, TOWN * 4.0 / 86_400.0);
     let mut left = run.plan.scans.unwrap_or(u64::MAX);
     let mut uploads = tokio::task::JoinSet::new();
+    let mut late = tokio::task::JoinSet::new();
     while left > 0 && !stop.is_cancelled() {
         let holder = {
             let passes = lock(&run.passes);
@@ -229,17 +239,27 @@ async fn pass_all(run: &Arc<Run>, bar: &ProgressBar, stop: &CancellationToken) {
         }
         // Each upload draws from a seed of its own, so that the order in which uploads end changes nothing.
         let (run, bar, seed) = (Arc::clone(run), bar.clone(), rng.random());
-        uploads.spawn(async move {
+        let is_late = rng.random_bool(run.plan.late);
+        let passing = async move {
             let mut rng = StdRng::seed_from_u64(seed);
-            if rng.random_bool(0.1) {
+            if is_late {
+                let late = LATE[usize::from(rng.random_bool(0.2))];
+                upload(&run, &mut rng, &holder, count, late).await;
+            } else if rng.random_bool(0.1) {
                 check(&run, &mut rng, &holder, count).await;
             } else {
-                upload(&run, &mut rng, &holder, count).await;
+                upload(&run, &mut rng, &holder, count, Duration::ZERO).await;
             }
             bar.inc(count);
-        });
+        };
+        if is_late {
+            late.spawn(passing)
+        } else {
+            uploads.spawn(passing)
+        };
     }
     while uploads.join_next().await.is_some() {}
+    while late.join_next().await.is_some() {}
 }
 
 /// Midnight in the city and the seconds since.
@@ -249,8 +269,8 @@ fn today() -> (i64, u32) {
     (now.timestamp_millis() - i64::from(now.num_seconds_from_midnight()) * 1000, now.num_seconds_from_midnight())
 }
 
-/// A device that decided by itself.
-async fn upload(run: &Run, rng: &mut StdRng, holder: &Pass, count: u64) {
+/// A device that decided by itself, and hands in what it saw after so long.
+async fn upload(run: &Run, rng: &mut StdRng, holder: &Pass, count: u64, late: Duration) {
     let checkpoint = gate::checkpoint(rng, holder);
     let (midnight_ms, until_s) = today();
     let live = run.plan.speed != Speed::Max;
@@ -269,6 +289,10 @@ async fn upload(run: &Run, rng: &mut StdRng, holder: &Pass, count: u64) {
         times.iter().zip(passers).map(|(&at_ms, pass)| gate::passage(rng, pass, at_ms)).collect()
     };
     let (epoch, first_seq) = lock(&run.devices).number(&checkpoint, passages.len());
+    if late > Duration::ZERO {
+        lock(&run.account).uploads_late += 1;
+        tokio::time::sleep(late).await;
+    }
     let scans: Vec<_> = passages.iter().map(|passage| &passage.scan).collect();
     let body = json!({"device_epoch": epoch, "first_seq": first_seq, "checkpoint": checkpoint, "scans": scans});
     let started = Instant::now();
@@ -276,6 +300,9 @@ async fn upload(run: &Run, rng: &mut StdRng, holder: &Pass, count: u64) {
         let sent = run.client.post("/v1/scans", ("inspector", &checkpoint, "inspector"), &body, |request| request);
         let Some(answer) = answered(run, sent.await).await else { return };
         let mut account = lock(&run.account);
+        if run.plan.keep && attempt == 0 {
+            account.promises.scans.push((epoch.to_i64(), first_seq, i64::try_from(passages.len()).expect("small")));
+        }
         for (result, passage) in answer["results"].as_array().into_iter().flatten().zip(&passages) {
             match result.as_str() {
                 // A request whose first answer was lost is a duplicate when it comes again, and acknowledged all the same.
@@ -305,6 +332,9 @@ async fn check(run: &Run, rng: &mut StdRng, holder: &Pass, count: u64) {
         let Some(answer) = answered(run, sent.await).await else { return };
         let mut account = lock(&run.account);
         account.scans += 1;
+        if run.plan.keep {
+            account.promises.scans.push((epoch.to_i64(), seq, 1));
+        }
         Account::count(&mut account.verdicts, answer["verdict"].as_str().unwrap_or("none"));
     }
 }

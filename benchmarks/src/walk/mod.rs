@@ -1,7 +1,9 @@
 //! The walk: a city's declarations and scans go all the way through real processes, some of which are killed on the way, and at the end
 //! every sum must agree: what clients were promised, what the log holds, what the lake shows, what the districts read.
 
+mod blows;
 mod processes;
+mod promised;
 mod sums;
 
 use std::path::{Path, PathBuf};
@@ -13,10 +15,12 @@ use suikang_registry::Caller;
 use suikang_registry::secrets::Unlock;
 use suikang_registry::tokens::TokenKey;
 use suikang_schemas::AreaCode;
+use suikang_stream::testing::Broker;
 use tokio_util::sync::CancellationToken;
 
 use crate::simulate::{self, Account, Client, Mint, Plan, Speed};
 pub use processes::{City, Layout};
+pub use promised::Found;
 pub use sums::Sums;
 
 /// What to walk through.
@@ -26,24 +30,40 @@ pub struct Walk {
     pub suikang: PathBuf,
     /// Where everything is kept; empty at the start.
     pub folder: PathBuf,
-    /// The log's URL: a broker's, or nothing for the embedded log.
-    pub kafka: Option<String>,
     /// Residents who declare.
     pub declarations: u64,
     /// Scans at gates.
     pub scans: u64,
     /// Of the simulation.
     pub seed: u64,
+    /// How often each victim is killed.
+    pub kills: usize,
+    /// How often the broker is killed and started again.
+    pub broker_restarts: usize,
     /// Whether to draw progress bars.
     pub progress: bool,
 }
 
-/// Walks, kills, recounts.
+/// What a walk came to.
+#[derive(Debug, serde::Serialize)]
+pub struct Walked {
+    /// What clients saw.
+    pub account: Account,
+    /// What readers see.
+    pub sums: Sums,
+    /// What was acknowledged, found on the log.
+    pub found: Found,
+    /// Kills and restarts on the way.
+    pub blows: usize,
+}
+
+/// Walks, kills, recounts; on this broker, or on the embedded log.
 ///
 /// # Errors
 /// With the first sum that differs, or the process that would not start or become ready.
-pub async fn walk(walk: &Walk) -> anyhow::Result<(Account, Sums)> {
-    let mut city = City::found(&walk.suikang, &walk.folder, walk.kafka.as_deref())?;
+pub async fn walk(walk: &Walk, broker: Option<&mut Broker>) -> anyhow::Result<Walked> {
+    let url = broker.as_ref().map(|broker| broker.url());
+    let mut city = City::found(&walk.suikang, &walk.folder, url.as_deref())?;
     say(walk, "starting processes");
     city.start_all()?;
     city.ready(Duration::from_secs(120)).await?;
@@ -55,30 +75,23 @@ pub async fn walk(walk: &Walk) -> anyhow::Result<(Account, Sums)> {
         seed: walk.seed,
         speed: Speed::Max,
         twice: 0.05,
+        late: 0.01,
+        keep: true,
         progress: walk.progress,
     };
     let simulation = tokio::spawn(simulate::run(plan, client.clone(), CancellationToken::new()));
-    // Somewhere in the middle, without warning.
-    while client.answered() < walk.declarations / 3 && !simulation.is_finished() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    ensure!(!simulation.is_finished(), "the simulation was over before anything could be killed");
-    for name in city.layout().victims() {
-        say(walk, &format!("SIGKILL {name}"));
-        city.kill(name)?;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        city.start(name)?;
-    }
+    let blows = blows::deal(walk, &mut city, broker, &client, || simulation.is_finished()).await?;
     let account = simulation.await.context("the simulation ended early")?;
     ensure!(account.requests_failed == 0, "{} requests were given up:\n{account}", account.requests_failed);
 
     say(walk, "waiting until everything has been read");
-    city.ready(Duration::from_secs(60)).await?;
+    city.ready(Duration::from_secs(120)).await?;
     let reconciliation = city.drained(Duration::from_secs(180)).await?;
     let sums = Sums::collect(&city).await?;
     sums.agree_with(&account, &reconciliation).with_context(|| format!("the sums differ; clients saw\n{account}\n"))?;
+    let found = promised::find(&city.log(), &account.promises).await?;
     city.stop(Duration::from_secs(30)).await?;
-    Ok((account, sums))
+    Ok(Walked { account, sums, found, blows })
 }
 
 fn say(walk: &Walk, what: &str) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
+use suikang_stream::LogConfig;
 use tokio::time::Instant;
 
 /// How the stages are spread over processes.
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 pub enum Layout {
     /// Everything in one process, on the embedded log.
     One,
-    /// A process a stage and two issuers, on Kafka.
+    /// A process a stage, two doors and two issuers, on Kafka.
     Many,
 }
 
@@ -25,7 +26,8 @@ impl Layout {
         match self {
             Layout::One => &[("up", "up")],
             Layout::Many => &[
-                ("ingest", "ingest"),
+                ("ingest-1", "ingest"),
+                ("ingest-2", "ingest"),
                 ("issuer-1", "issuer"),
                 ("issuer-2", "issuer"),
                 ("analytics", "analytics"),
@@ -38,7 +40,7 @@ impl Layout {
     pub fn victims(self) -> &'static [&'static str] {
         match self {
             Layout::One => &["up"],
-            Layout::Many => &["issuer-1", "analytics"],
+            Layout::Many => &["ingest-1", "issuer-1", "issuer-2", "analytics"],
         }
     }
 }
@@ -49,6 +51,7 @@ pub struct City {
     suikang: PathBuf,
     folder: PathBuf,
     config: PathBuf,
+    log: LogConfig,
     layout: Layout,
     ports: BTreeMap<&'static str, u16>,
     running: BTreeMap<&'static str, Child>,
@@ -83,6 +86,7 @@ impl City {
             suikang: suikang.to_owned(),
             folder: folder.to_owned(),
             config,
+            log: LogConfig { url, topic_prefix: "walk.".to_owned(), ..LogConfig::default() },
             layout,
             ports,
             running: BTreeMap::new(),
@@ -103,6 +107,11 @@ impl City {
         &self.config
     }
 
+    /// The log of its processes.
+    pub fn log(&self) -> LogConfig {
+        self.log.clone()
+    }
+
     /// Where the lake is.
     pub fn lake(&self) -> PathBuf {
         self.folder.join("lake")
@@ -115,7 +124,8 @@ impl City {
 
     /// Base addresses of the processes that take declarations and scans.
     pub fn doors(&self) -> Vec<String> {
-        vec![self.address(if self.layout == Layout::One { "up" } else { "ingest" })]
+        let doors: &[_] = if self.layout == Layout::One { &["up"] } else { &["ingest-1", "ingest-2"] };
+        doors.iter().map(|door| self.address(door)).collect()
     }
 
     /// Base address of the process that answers readers.
