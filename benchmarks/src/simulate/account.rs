@@ -30,7 +30,7 @@ pub struct Account {
     pub codes: BTreeMap<String, u64>,
     /// Scans acknowledged as accepted, each counted once (uploads and checks together).
     pub scans: u64,
-    /// Scans acknowledged as duplicates.
+    /// Scans acknowledged again when they were sent a second time.
     pub scans_duplicate: u64,
     /// Scans acknowledged as conflicts: must be none.
     pub scans_conflict: u64,
