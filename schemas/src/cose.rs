@@ -10,11 +10,19 @@
 //! Decoding accepts exactly the bytes that encoding makes: no other tag, header, length or order (RFC 8949, 4.2.1). Payloads hold no
 //! floats, tags or undefined values, and nest [`MAX_DEPTH`] deep at most. `vectors/README.md` says all of it for other implementations.
 
+use std::cell::Cell;
+
 use ciborium::Value;
-use coset::{CborSerializable as _, CoseSign1, CoseSign1Builder, HeaderBuilder, TaggedCborSerializable as _, iana};
 use ed25519_dalek::{Signature, VerifyingKey};
 
 use crate::ids::KeyId;
+
+/// Tag, array of four, protected header of 13 bytes: EdDSA, and a key id of 8 bytes, which follows.
+const HEAD: [u8; 8] = [0xD2, 0x84, 0x4D, 0xA2, 0x01, 0x27, 0x04, 0x48];
+/// No unprotected header.
+const UNPROTECTED: [u8; 1] = [0xA0];
+/// A byte string of 64 bytes.
+const SIGNATURE: [u8; 2] = [0x58, 0x40];
 
 /// How many lists and maps of a payload may lie in each other.
 pub const MAX_DEPTH: usize = 8;
@@ -36,19 +44,22 @@ pub struct Unverified {
     pub key_id: KeyId,
     /// The payload, canonical CBOR.
     pub payload: Value,
-    sign1: CoseSign1,
+    payload_bytes: Vec<u8>,
+    signature: [u8; 64],
 }
 
 /// Signs a payload. `sign` gets the bytes to be signed and may hold the private key wherever it likes.
 pub fn sign1(key_id: KeyId, payload: &Value, aad: &[u8], sign: impl FnOnce(&[u8]) -> [u8; 64]) -> Vec<u8> {
-    let protected = HeaderBuilder::new().algorithm(iana::Algorithm::EdDSA).key_id(key_id.0.to_vec()).build();
-    CoseSign1Builder::new()
-        .protected(protected)
-        .payload(to_cbor(payload))
-        .create_signature(aad, |to_be_signed| sign(to_be_signed).to_vec())
-        .build()
-        .to_tagged_vec()
-        .expect("values of our own making encode")
+    let payload = to_cbor(payload);
+    let signature = sign(&to_be_signed(key_id, &payload, aad));
+    let mut bytes = Vec::with_capacity(HEAD.len() + payload.len() + 80);
+    bytes.extend(HEAD);
+    bytes.extend(key_id.0);
+    bytes.extend(UNPROTECTED);
+    put_bytes(&mut bytes, &payload);
+    bytes.extend(SIGNATURE);
+    bytes.extend(signature);
+    bytes
 }
 
 /// Reads bytes that [`sign1`] could have made.
@@ -56,13 +67,63 @@ pub fn sign1(key_id: KeyId, payload: &Value, aad: &[u8], sign: impl FnOnce(&[u8]
 /// # Errors
 /// [`Malformed`] for everything else.
 pub fn open(bytes: &[u8]) -> Result<Unverified, Malformed> {
-    let sign1 = CoseSign1::from_tagged_slice(bytes).map_err(|_| Malformed)?;
-    let key_id = KeyId::from_slice(&sign1.protected.header.key_id).ok_or(Malformed)?;
-    let payload = from_canonical(sign1.payload.as_deref().ok_or(Malformed)?)?;
-    // Rebuilt from what was understood: anything that was not (headers, lengths, order) shows as a difference.
-    let signature = sign1.signature.clone().try_into().map_err(|_| Malformed)?;
-    let rebuilt = self::sign1(key_id, &payload, &[], |_| signature);
-    if rebuilt == bytes { Ok(Unverified { key_id, payload, sign1 }) } else { Err(Malformed) }
+    let rest = bytes.strip_prefix(&HEAD).ok_or(Malformed)?;
+    let (key_id, rest) = rest.split_first_chunk().ok_or(Malformed)?;
+    let (payload, rest) = take_bytes(rest.strip_prefix(&UNPROTECTED).ok_or(Malformed)?).ok_or(Malformed)?;
+    let signature = rest.strip_prefix(&SIGNATURE).ok_or(Malformed)?.try_into().map_err(|_| Malformed)?;
+    Ok(Unverified {
+        key_id: KeyId(*key_id),
+        payload: from_canonical(payload)?,
+        payload_bytes: payload.to_owned(),
+        signature,
+    })
+}
+
+/// The Sig_structure.
+fn to_be_signed(key_id: KeyId, payload: &[u8], aad: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(payload.len() + aad.len() + 40);
+    bytes.extend(b"\x84\x6ASignature1");
+    bytes.extend(&HEAD[2..]);
+    bytes.extend(key_id.0);
+    put_bytes(&mut bytes, aad);
+    put_bytes(&mut bytes, payload);
+    bytes
+}
+
+/// Writes a CBOR byte string in its shortest form.
+fn put_bytes(into: &mut Vec<u8>, bytes: &[u8]) {
+    let length = bytes.len();
+    match (u8::try_from(length), u16::try_from(length), u32::try_from(length)) {
+        (Ok(length @ 0..24), ..) => into.push(0x40 | length),
+        (Ok(length), ..) => into.extend([0x58, length]),
+        (_, Ok(length), _) => {
+            into.push(0x59);
+            into.extend(length.to_be_bytes());
+        }
+        (.., length) => {
+            into.push(0x5A);
+            into.extend(length.expect("less than 4 GiB").to_be_bytes());
+        }
+    }
+    into.extend(bytes);
+}
+
+/// Takes a CBOR byte string in its shortest form off the front.
+fn take_bytes(from: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&head, rest) = from.split_first()?;
+    let (least, length, rest) = match head {
+        0x40..=0x57 => (0, usize::from(head - 0x40), rest),
+        0x58 => rest.split_first().map(|(&length, rest)| (24, usize::from(length), rest))?,
+        0x59 => {
+            rest.split_first_chunk().map(|(length, rest)| (1 << 8, usize::from(u16::from_be_bytes(*length)), rest))?
+        }
+        0x5A => {
+            let (length, rest) = rest.split_first_chunk()?;
+            (1 << 16, usize::try_from(u32::from_be_bytes(*length)).ok()?, rest)
+        }
+        _ => return None,
+    };
+    if length < least { None } else { rest.split_at_checked(length) }
 }
 
 impl Unverified {
@@ -71,12 +132,24 @@ impl Unverified {
     /// # Errors
     /// [`Forged`].
     pub fn verify(&self, public_key: &[u8; 32], aad: &[u8]) -> Result<(), Forged> {
-        let public_key = VerifyingKey::from_bytes(public_key).map_err(|_| Forged)?;
-        self.sign1.verify_signature(aad, |signature, signed| {
-            let signature = Signature::from_slice(signature).map_err(|_| Forged)?;
-            public_key.verify_strict(signed, &signature).map_err(|_| Forged)
-        })
+        let public_key = decompressed(public_key).ok_or(Forged)?;
+        let signature = Signature::from_bytes(&self.signature);
+        let signed = to_be_signed(self.key_id, &self.payload_bytes, aad);
+        public_key.verify_strict(&signed, &signature).map_err(|_| Forged)
     }
+}
+
+/// The key as a point. Nearly all codes of a city have one key, and finding its point takes a tenth of verifying: each thread keeps the last.
+fn decompressed(public_key: &[u8; 32]) -> Option<VerifyingKey> {
+    thread_local! {
+        static LAST: Cell<Option<VerifyingKey>> = const { Cell::new(None) };
+    }
+    if let Some(last) = LAST.get().filter(|last| last.as_bytes() == public_key) {
+        return Some(last);
+    }
+    let key = VerifyingKey::from_bytes(public_key).ok()?;
+    LAST.set(Some(key));
+    Some(key)
 }
 
 fn to_cbor(value: &Value) -> Vec<u8> {
@@ -86,7 +159,7 @@ fn to_cbor(value: &Value) -> Vec<u8> {
 }
 
 fn from_canonical(bytes: &[u8]) -> Result<Value, Malformed> {
-    let value = Value::from_slice(bytes).map_err(|_| Malformed)?;
+    let value = ciborium::from_reader(bytes).map_err(|_| Malformed)?;
     if is_canonical(&value, MAX_DEPTH) && to_cbor(&value) == bytes { Ok(value) } else { Err(Malformed) }
 }
 
@@ -95,12 +168,24 @@ fn is_canonical(value: &Value, levels: usize) -> bool {
     match value {
         Value::Map(_) | Value::Array(_) if levels == 0 => false,
         Value::Map(entries) => {
-            entries.windows(2).all(|pair| to_cbor(&pair[0].0) < to_cbor(&pair[1].0))
+            entries.windows(2).all(|pair| comes_before(&pair[0].0, &pair[1].0))
                 && entries.iter().all(|(key, value)| is_canonical(key, levels - 1) && is_canonical(value, levels - 1))
         }
         Value::Array(items) => items.iter().all(|item| is_canonical(item, levels - 1)),
         Value::Float(_) | Value::Tag(..) => false,
         _ => true,
+    }
+}
+
+/// By their bytes. Of whole numbers that is: those that aren't negative first, then the smaller from zero.
+fn comes_before(a: &Value, b: &Value) -> bool {
+    let order = |number: ciborium::value::Integer| {
+        let number = i128::from(number);
+        (number < 0, number.unsigned_abs())
+    };
+    match (a.as_integer(), b.as_integer()) {
+        (Some(a), Some(b)) => order(a) < order(b),
+        _ => to_cbor(a) < to_cbor(b),
     }
 }
 
@@ -159,6 +244,24 @@ mod tests {
         assert_eq!(opened.verify(&public_key, b"tokens"), Ok(()));
         assert_eq!(opened.verify(&public_key, b""), Err(Forged));
         assert_eq!(opened.verify(&[0; 32], b"tokens"), Err(Forged));
+    }
+
+    #[test]
+    fn another_library_reads_what_is_signed() {
+        use coset::{CoseSign1, TaggedCborSerializable as _};
+        for length in [0, 1, 23, 24, 200, 255, 256, 70_000] {
+            let key = SigningKey::from_bytes(&[5; 32]);
+            let payload = Value::Bytes(vec![3; length]);
+            let bytes = sign1(KeyId([9; 8]), &payload, b"for", |bytes| key.sign(bytes).to_bytes());
+            assert_eq!(open(&bytes).unwrap().payload, payload);
+            let read = CoseSign1::from_tagged_slice(&bytes).unwrap();
+            assert_eq!(read.protected.header.key_id, [9; 8]);
+            read.verify_signature(b"for", |signature, signed| {
+                key.verifying_key().verify_strict(signed, &Signature::from_slice(signature).unwrap())
+            })
+            .unwrap();
+            assert_eq!(read.to_tagged_vec().unwrap(), bytes);
+        }
     }
 
     #[test]
