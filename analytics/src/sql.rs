@@ -158,7 +158,9 @@ impl Shared {
         let config = SessionConfig::new()
             .with_target_partitions(THREADS)
             .with_information_schema(false)
-            .set_bool("datafusion.execution.parquet.pushdown_filters", true);
+            .set_bool("datafusion.execution.parquet.pushdown_filters", true)
+            // The physical plan names the lake's files, with their folders.
+            .set_bool("datafusion.explain.logical_plan_only", true);
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(self.runtime_env()?)
@@ -166,6 +168,8 @@ impl Shared {
             .with_physical_optimizer_rule(Arc::new(stopping::Stoppable { stop }))
             .build();
         let context = SessionContext::new_with_state(state);
+        // It tells what we are made of.
+        context.deregister_udf("version");
         let mut cut = BTreeMap::new();
         for table in Table::ALL {
             let current = self.cuts.current(table).ok_or(SqlError::NotReady)?;
@@ -199,13 +203,24 @@ impl Drop for Shared {
     }
 }
 
-/// What DataFusion says, in our terms. Its texts speak of the query and its columns, never of data.
+/// What DataFusion says, in our terms. Its texts speak of the query and its columns, never of data; where they go on about DataFusion
+/// itself, they are cut.
 fn refusal(error: &datafusion::error::DataFusionError) -> SqlError {
     use datafusion::error::DataFusionError as E;
     match error.find_root() {
         E::ResourcesExhausted(_) => SqlError::TooLarge,
-        E::SQL(..) | E::Plan(_) | E::SchemaError(..) | E::NotImplemented(_) | E::Diagnostic(..) | E::Collection(_) => {
-            SqlError::Invalid(error.strip_backtrace())
+        E::SQL(..) | E::Plan(_) | E::SchemaError(..) | E::Diagnostic(..) | E::Collection(_) => {
+            let text = error.strip_backtrace().replace("datafusion.public.", "").replace("Internal error: ", "");
+            let ours = text.split("\nThis issue was likely caused by").next().unwrap_or_default();
+            SqlError::Invalid(ours.to_owned())
+        }
+        // What isn't implemented is shown as its syntax tree.
+        E::NotImplemented(why) => {
+            SqlError::Invalid(format!("not supported: {}", why.split(['{', '(']).next().unwrap_or_default().trim()))
+        }
+        // It has no type of its own among the errors, and whatever else comes from outside is ours.
+        E::External(why) if why.to_string().starts_with("regex parse error") => {
+            SqlError::Invalid("a pattern is no regular expression".to_owned())
         }
         E::ArrowError(..) | E::Execution(_) => {
             SqlError::Invalid("the query fails on some row: a cast, a division, an overflow".to_owned())

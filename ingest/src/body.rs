@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use axum::body::HttpBody as _;
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
 use suikang_registry::http::Problem;
-use suikang_registry::http::json::read_body;
+pub(crate) use suikang_registry::http::json::refuse_encoded;
+
+use crate::limits::{Admission, Door, Held, Limits};
 
 /// The media type of a request, without its parameters, in lower case.
 pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
@@ -14,22 +18,38 @@ pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
     Some(text.split(';').next()?.trim().to_ascii_lowercase())
 }
 
-/// Refuses compressed bodies.
-pub(crate) fn refuse_encoded(headers: &HeaderMap) -> Result<(), Problem> {
-    match headers.get(header::CONTENT_ENCODING) {
-        Some(encoding) if encoding != "identity" => Err(Problem::unsupported_type("Content-Encoding: identity")),
-        _ => Ok(()),
-    }
-}
-
-/// The bytes of a JSON body.
-pub(crate) async fn json(request: Request, limit_bytes: usize, timeout: Duration) -> Result<Bytes, Problem> {
+/// The bytes of a JSON body, and a place at the door: taken when they are all there, so that nobody takes one by sending slowly.
+pub(crate) async fn json(
+    request: Request,
+    limit_bytes: usize,
+    timeout: Duration,
+    limits: &Limits,
+    door: Door,
+) -> Result<(Bytes, Admission), Problem> {
     if media_type(request.headers()).as_deref() != Some("application/json") {
         return Err(Problem::unsupported_type("application/json"));
     }
     refuse_encoded(request.headers())?;
-    match tokio::time::timeout(timeout, read_body(request, limit_bytes)).await {
-        Ok(body) => body,
-        Err(_) => Err(Problem::too_slow()),
+    let (bytes, held) = tokio::time::timeout(timeout, receive(request, limit_bytes, limits, door))
+        .await
+        .map_err(|_| Problem::too_slow())??;
+    Ok((bytes, limits.admit(door)?.holding(held)))
+}
+
+/// The whole body, if it has at most this many bytes; each is accounted for when it comes, and none is believed to come.
+async fn receive(request: Request, limit_bytes: usize, limits: &Limits, door: Door) -> Result<(Bytes, Held), Problem> {
+    if request.body().size_hint().lower() > limit_bytes as u64 {
+        return Err(Problem::too_large(limit_bytes));
     }
+    let mut pieces = request.into_body().into_data_stream();
+    let (mut body, mut held) = (BytesMut::new(), limits.hold(door, 0)?);
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| Problem::malformed("incomplete_body"))?;
+        if body.len() + piece.len() > limit_bytes {
+            return Err(Problem::too_large(limit_bytes));
+        }
+        held.merge(limits.hold(door, piece.len())?);
+        body.extend_from_slice(&piece);
+    }
+    Ok((body.freeze(), held))
 }

@@ -11,13 +11,19 @@ async fn every_line_of_the_guide_works_as_it_stands() {
     let lines: Vec<_> = said.lines().map(str::trim).filter(|line| line.starts_with("curl ")).collect();
     assert!(lines.len() >= 5, "{said}");
     for line in lines {
-        let failing = line.replacen("curl -s ", "curl -sS --fail-with-body ", 1);
-        let output = Command::new("bash").args(["-c", &failing]).output().unwrap();
-        let body = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{line}\n{body}\n{}", String::from_utf8_lossy(&output.stderr));
+        let body = copied(line);
         let json: serde_json::Value = serde_json::from_str(&body).unwrap_or_else(|_| panic!("{line}\n{body}"));
         assert!(json.is_object());
     }
+}
+
+/// What a shell into which a curl line is copied says; a refusal by the server is a failure.
+pub(super) fn copied(line: &str) -> String {
+    let failing = line.replacen("curl ", "curl -sS --fail-with-body ", 1);
+    let output = Command::new("bash").args(["-c", &failing]).output().unwrap();
+    let body = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{line}\n{body}\n{}", String::from_utf8_lossy(&output.stderr));
+    body
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ mod canary;
 mod commands;
 mod guide;
 mod hostile;
+mod internals;
 mod openapi;
 mod readme;
 mod walk;
@@ -20,7 +21,7 @@ use tokio::sync::OnceCell;
 
 const SUIKANG: &str = env!("CARGO_BIN_EXE_suikang");
 
-/// `suikang up --demo` in a folder of its own.
+/// `suikang up` in a folder of its own, with `--demo` where somebody is to live there.
 struct DemoCity {
     url: String,
     folder: tempfile::TempDir,
@@ -35,13 +36,27 @@ impl DemoCity {
 
     /// The same with settings from the environment.
     async fn start_with(environment: &[(&str, &str)]) -> Self {
+        Self::launch(tempfile::tempdir().unwrap(), &["--demo"], environment).await
+    }
+
+    /// Its places, where nobody lives: what the process holds changes through what a test sends alone.
+    async fn start_empty(environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        for arguments in [&["keys", "init"][..], &["seed"]] {
+            let output = suikang(folder.path(), arguments);
+            assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Self::launch(folder, &[], environment).await
+    }
+
+    async fn launch(folder: tempfile::TempDir, flags: &[&str], environment: &[(&str, &str)]) -> Self {
         let port = suikang_stream::testing::free_port();
         let (out, err) =
             (File::create(folder.path().join("out")).unwrap(), File::create(folder.path().join("err")).unwrap());
         let warden = Command::new("sh")
             .args(["-c", r#""$0" "$@" </dev/null & city=$!; cat >/dev/null; kill -TERM $city; wait $city"#, SUIKANG])
-            .args(["up", "--demo", "--listen", &format!("127.0.0.1:{port}")])
+            .args(["up", "--listen", &format!("127.0.0.1:{port}")])
+            .args(flags)
             .envs(environment.iter().copied())
             .current_dir(folder.path())
             .stdin(Stdio::piped())
@@ -53,7 +68,7 @@ impl DemoCity {
         let http = http();
         let deadline = Instant::now() + Duration::from_secs(90);
         while !http.get(format!("{}/readyz", city.url)).send().await.is_ok_and(|answer| answer.status().is_success())
-            || !city.said().contains("jwks.json")
+            || (flags.contains(&"--demo") && !city.said().contains("jwks.json"))
         {
             assert!(Instant::now() < deadline, "the city does not start:\n{}", city.told());
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -93,9 +108,23 @@ impl DemoCity {
 
     /// What it holds in memory, in megabytes.
     fn resident_mb(&self) -> u64 {
+        self.memory_mb("VmRSS:")
+    }
+
+    /// The most that it ever held, in megabytes: what was given back before anybody looked is in it.
+    fn most_resident_mb(&self) -> u64 {
+        self.memory_mb("VmHWM:")
+    }
+
+    fn memory_mb(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    }
+
+    /// Files and connections that it has open.
+    fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
     }
 
     /// SIGTERM, and waits until everything is on disk; the folder stays.

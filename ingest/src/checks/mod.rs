@@ -65,11 +65,11 @@ pub(crate) async fn post(
     Bearer(caller): Bearer,
     request: Request,
 ) -> Result<Json<CheckAnswer>, Problem> {
-    let _admission = doors.limits.admit(Door::Checks)?;
     if !caller.may_somewhere(Action::Check) {
         return Err(Problem::forbidden());
     }
-    let bytes = body::json(request, doors.settings.check_bytes, doors.body_timeout()).await?;
+    let (bytes, _admission) =
+        body::json(request, doors.settings.check_bytes, doors.body_timeout(), &doors.limits, Door::Checks).await?;
     let registry = doors.registry().snapshot();
     let check = form::read(json::parse(&bytes)?, &registry, doors.plates(), &caller)?;
     doors.require_fresh_registry()?;

@@ -21,11 +21,13 @@ pub(crate) async fn post(
     Bearer(caller): Bearer,
     request: Request,
 ) -> Result<Response, Problem> {
-    let admission = doors.limits.admit(Door::Declarations)?;
     require_declarer(&caller)?;
     let clients_key = IdempotencyKey::from_headers(request.headers(), doors.now_ms())?;
     let patience = wait::asked(request.headers(), &doors.settings);
-    let bytes = body::json(request, doors.settings.declaration_bytes, doors.body_timeout()).await?;
+    let settings = &doors.settings;
+    let (bytes, admission) =
+        body::json(request, settings.declaration_bytes, doors.body_timeout(), &doors.limits, Door::Declarations)
+            .await?;
     let answer = match clients_key {
         Some(key) => {
             let request_id = RequestId::new(&caller, key, &identity::digest(&bytes));

@@ -67,11 +67,11 @@ pub(crate) async fn post(
     Bearer(caller): Bearer,
     request: Request,
 ) -> Result<Json<ScansAnswer>, Problem> {
-    let _admission = doors.limits.admit(Door::Scans)?;
     if !caller.may_somewhere(Action::UploadScans) {
         return Err(Problem::forbidden());
     }
-    let bytes = body::json(request, doors.settings.scans_bytes, doors.body_timeout()).await?;
+    let (bytes, _admission) =
+        body::json(request, doors.settings.scans_bytes, doors.body_timeout(), &doors.limits, Door::Scans).await?;
     let registry = doors.registry().snapshot();
     let reading =
         form::Reading { registry: &registry, now_ms: doors.now_ms(), plates: doors.plates(), caller: &caller };

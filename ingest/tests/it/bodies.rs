@@ -100,8 +100,9 @@ async fn a_full_door_says_so_at_once() {
         let (router, token) = (node.router.clone(), city.inspector());
         async move {
             loop {
-                // Until it is inside, where it stays for as long as its body doesn't come.
-                let stalls = Body::from_stream(futures::stream::pending::<Result<Bytes, Infallible>>());
+                // All bytes that the one place may have, and no end of them.
+                let piece = futures::stream::iter([Ok::<_, Infallible>(Bytes::from(vec![b' '; 8 * 1024]))]);
+                let stalls = Body::from_stream(piece.chain(futures::stream::pending()));
                 Post::raw("/v1/checks", &token, "application/json", stalls).send(&router).await;
             }
         }
@@ -118,4 +119,23 @@ async fn a_full_door_says_so_at_once() {
     first.abort();
     let _ = first.await;
     assert!(Post::json("/v1/checks", &city.inspector(), &check).send(&node.router).await.status.is_success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_stop_sending_keep_nobody_out() {
+    let (city, _node) = City::new().await;
+    let node = city.node_with("besieged", Settings { checks_at_once: 1, ..Settings::default() }).await;
+    for _ in 0..100 {
+        let (router, token) = (node.router.clone(), city.inspector());
+        tokio::spawn(async move {
+            let piece = futures::stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"{"))]);
+            let stalls = Body::from_stream(piece.chain(futures::stream::pending()));
+            Post::raw("/v1/checks", &token, "application/json", stalls).send(&router).await
+        });
+    }
+    let check = json!({"code": null, "checkpoint": EAST_GATE, "direction": "entry", "shown": "none"});
+    for _ in 0..20 {
+        let answer = Post::json("/v1/checks", &city.inspector(), &check).send(&node.router).await;
+        assert!(answer.status.is_success(), "{}", answer.text);
+    }
 }

@@ -10,7 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 use axum::extract::{FromRequest, Request};
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -34,14 +34,23 @@ impl<T: DeserializeOwned, S: Send + Sync, const LIMIT_BYTES: usize> FromRequest<
         if !is_json(&request) {
             return Err(Problem::unsupported_type("application/json"));
         }
+        refuse_encoded(request.headers())?;
         let body = tokio::time::timeout(BODY_TIMEOUT, read_body(request, LIMIT_BYTES)).await;
         let bytes = body.map_err(|_| Problem::too_slow())??;
         parse(&bytes).map(Self).map_err(Problem::from)
     }
 }
 
+/// Refuses compressed bodies: nothing here unpacks.
+pub fn refuse_encoded(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(encoding) if encoding != "identity" => Err(Problem::unsupported_type("Content-Encoding: identity")),
+        _ => Ok(()),
+    }
+}
+
 /// The whole body, if it has at most this many bytes; never holds more.
-pub async fn read_body(request: Request, limit_bytes: usize) -> Result<Bytes, Problem> {
+async fn read_body(request: Request, limit_bytes: usize) -> Result<Bytes, Problem> {
     // The header is believed only where it says too much; the count below holds whatever it says.
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|bytes: u64| bytes > limit_bytes as u64) {
