@@ -34,7 +34,7 @@ struct Overrides {
     /// Where HTTP is served, such as 127.0.0.1:8020.
     #[arg(long, global = true, value_name = "ADDRESS", help_heading = "Configuration")]
     listen: Option<std::net::SocketAddr>,
-    /// Name of this process in logs and audit entries.
+    /// Name of this process in logs, audit entries and consumer groups; no other process may have it.
     #[arg(long, global = true, value_name = "NAME", help_heading = "Configuration")]
     node: Option<String>,
 }
@@ -137,5 +137,6 @@ impl Overrides {
         if let Some(node) = self.node {
             config.node = node;
         }
+        config.join_by_name();
     }
 }

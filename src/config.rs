@@ -16,11 +16,14 @@ const PREFIX: &str = "SUIKANG_";
 /// Variables that are not keys of the file: where it is, and what must not stand in it.
 const NOT_KEYS: [&str; 3] = ["config", "passphrase", "token"];
 
+/// The name of a process that was given none.
+const NAMELESS: &str = "suikang";
+
 /// Everything a process can be told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
-    /// A name for this process in logs and audit entries.
+    /// A name for this process in logs, audit entries and consumer groups; no other process has it.
     pub(crate) node: String,
     /// Where views keep their files; all of it can be deleted and is rebuilt.
     pub(crate) state_dir: PathBuf,
@@ -45,7 +48,7 @@ pub(crate) struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            node: "suikang".to_owned(),
+            node: NAMELESS.to_owned(),
             state_dir: "data/state".into(),
             keys_dir: "data/keys".into(),
             log: LogConfig::default(),
@@ -55,6 +58,15 @@ impl Default for Config {
             analytics: suikang_analytics::Settings::default(),
             api: suikang_api::Settings::default(),
             telemetry: TelemetrySettings::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The name by which its groups know this process: of several without one, each would take the others' place.
+    pub(crate) fn join_by_name(&mut self) {
+        if self.node != NAMELESS && self.log.instance.is_none() {
+            self.log.instance = Some(self.node.clone());
         }
     }
 }

@@ -24,6 +24,10 @@ pub struct LogConfig {
     pub partitions: i32,
     /// How long a topic keeps a record, in hours, by short name; the others keep their defaults.
     pub retention_hours: BTreeMap<String, i64>,
+    /// This process in its consumer groups, by a name that no other process has: while it restarts, its partitions wait for it. Without one
+    /// they go to others, once the group has missed it for `session.timeout.ms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
     /// Any librdkafka property, such as `security.protocol`.
     pub kafka: BTreeMap<String, String>,
 }
@@ -35,6 +39,7 @@ impl Default for LogConfig {
             topic_prefix: "suikang.".to_owned(),
             partitions: 6,
             retention_hours: BTreeMap::new(),
+            instance: None,
             kafka: BTreeMap::new(),
         }
     }

@@ -149,10 +149,13 @@ fn check_within(topic: Topic, from: &NextOffsets, extents: &BTreeMap<i32, Extent
 /// yet, and says that there are none.
 fn unreadable(error: &KafkaError) -> ReadError {
     use RDKafkaErrorCode::{
-        Authentication, ClusterAuthorizationFailed, GroupAuthorizationFailed, SaslAuthenticationFailed,
-        TopicAuthorizationFailed,
+        Authentication, ClusterAuthorizationFailed, FencedInstanceId, GroupAuthorizationFailed,
+        SaslAuthenticationFailed, TopicAuthorizationFailed,
     };
     match error.rdkafka_error_code() {
+        Some(FencedInstanceId) => ReadError::Fatal(
+            "another process has joined the group under this one's name: give each its own `node`".to_owned(),
+        ),
         Some(
             Authentication
             | ClusterAuthorizationFailed
@@ -160,6 +163,7 @@ fn unreadable(error: &KafkaError) -> ReadError {
             | SaslAuthenticationFailed
             | TopicAuthorizationFailed,
         ) => ReadError::Fatal(error.to_string()),
+        _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => ReadError::Fatal(error.to_string()),
         _ => ReadError::Unavailable(error.to_string()),
     }
 }

@@ -44,6 +44,13 @@ const NEEDS: [(&str, &str); 7] = [
     ("partition.assignment.strategy", "range"),
 ];
 
+/// A group, and who joins it.
+#[derive(Clone, Copy)]
+pub(super) struct Group<'a> {
+    pub(super) id: &'a str,
+    pub(super) instance: Option<&'a str>,
+}
+
 /// The thread's end, as its reader sees it.
 pub(super) struct Polling {
     pub(super) items: Taker,
@@ -66,7 +73,7 @@ impl Polling {
         client: &ClientConfig,
         topic: Topic,
         name: &str,
-        group: Option<&str>,
+        group: Option<Group<'_>>,
         from: NextOffsets,
     ) -> Result<Self, ReadError> {
         let consumer: BaseConsumer<Rebalances> =
@@ -111,12 +118,15 @@ impl Polling {
     }
 }
 
-fn configured(client: &ClientConfig, group: Option<&str>) -> ClientConfig {
+fn configured(client: &ClientConfig, group: Option<Group<'_>>) -> ClientConfig {
     let mut config = client.clone();
     for (property, value) in NEEDS {
         config.set(property, value);
     }
-    config.set("group.id", group.unwrap_or("suikang-unused"));
+    config.set("group.id", group.map_or("suikang-unused", |group| group.id));
+    if let Some(instance) = group.and_then(|group| group.instance) {
+        config.set("group.instance.id", instance);
+    }
     let session_timeout_ms =
         config.get("session.timeout.ms").and_then(|asked| asked.parse().ok()).unwrap_or(SESSION_TIMEOUT_MS);
     config.set("session.timeout.ms", session_timeout_ms.to_string());

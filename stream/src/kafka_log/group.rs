@@ -10,7 +10,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use suikang_schemas::Topic;
 use tokio::time::Instant;
 
-use super::consumer::Polling;
+use super::consumer::{Group, Polling};
 use super::handover::Item;
 use super::{PATIENCE, extents, unreadable};
 use crate::config::LogConfig;
@@ -39,8 +39,9 @@ impl KafkaGroupReader {
     ) -> Result<Self, ReadError> {
         let name = config.physical_name(topic);
         let lag = GroupLag::new(group, topic);
-        let group = format!("{}{group}", config.topic_prefix);
-        let polling = Polling::start(client, topic, &name, Some(&group), NextOffsets::new())?;
+        let id = format!("{}{group}", config.topic_prefix);
+        let group = Group { id: &id, instance: config.instance.as_deref() };
+        let polling = Polling::start(client, topic, &name, Some(group), NextOffsets::new())?;
         Ok(Self { polling, name, assignment: 0, held: None, lag, asker, config })
     }
 

@@ -163,3 +163,33 @@ async fn a_killed_member_is_replaced() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_member_comes_back_to_its_partitions_and_nobody_else_notices() {
+    let config = Broker::shared().await.config();
+    let named = |name: &str| LogConfig { instance: Some(name.to_owned()), ..config.clone() };
+    let log = write(&named("a")).await;
+    let mut other = write(&named("b")).await.join("named", Topic::Scans).await.unwrap();
+    assert_eq!(event(other.as_mut()).await, GroupEvent::Gained(ALL.to_vec()));
+    let mut first = log.join("named", Topic::Scans).await.unwrap();
+    let GroupEvent::Gained(mine) = event(first.as_mut()).await else { panic!("partitions come first") };
+    assert_eq!(events_of(other.as_mut(), Duration::from_secs(1)).await.len(), 2, "lost all, gained half");
+
+    // One that ends says no goodbye: whoever comes under its name within the time-out has its place.
+    drop(first);
+    let mut again = log.join("named", Topic::Scans).await.unwrap();
+    assert_eq!(event(again.as_mut()).await, GroupEvent::Gained(mine.clone()));
+
+    // Of two that go by one name, the later has the place, and the earlier ends and says why.
+    let mut namesake = write(&named("a")).await.join("named", Topic::Scans).await.unwrap();
+    assert_eq!(event(namesake.as_mut()).await, GroupEvent::Gained(mine));
+    let deadline = Instant::now() + super::PATIENCE;
+    let error = loop {
+        assert!(Instant::now() < deadline, "it goes on beside its namesake");
+        if let Err(error) = again.next(500, Duration::from_millis(200)).await {
+            break error;
+        }
+    };
+    assert!(!error.is_retryable() && error.to_string().contains("node"), "{error}");
+    assert_eq!(events_of(other.as_mut(), Duration::from_secs(1)).await, []);
+}
