@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{completions, halt, keys, reconcile, seed, simulate, tail, token, topics, verify};
+use crate::commands::{completions, halt, keys, lake, reconcile, seed, simulate, tail, token, topics, verify};
 use crate::config::{self, Config};
 use crate::stages::{self, Stages};
 
@@ -85,6 +85,9 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     /// Prove from the log that nothing was lost: exits 1 if the sums differ
     Reconcile(reconcile::ReconcileArgs),
+    /// Look after the lake's tables
+    #[command(subcommand)]
+    Lake(lake::LakeCommand),
     /// Print a shell's completion script
     Completions(completions::CompletionsArgs),
 }
@@ -120,6 +123,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Halt(command) => halt::run(&config, command).await,
         Command::Seed => seed::run(&config).await,
         Command::Simulate(args) => simulate::run(&config, args).await,
+        Command::Lake(command) => lake::run(&config, command).await,
         Command::Reconcile(args) => return reconcile::run(&config, args).await,
         Command::Completions(args) => completions::run(args),
     }?;

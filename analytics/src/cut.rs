@@ -77,13 +77,22 @@ struct Shared {
     secret: LakeSecret,
     current: [ArcSwapOption<TableCut>; 3],
     full: [AtomicBool; 3],
+    /// Why a table isn't followed now.
+    failed: [ArcSwapOption<String>; 3],
 }
 
 impl Cuts {
     /// Cuts that have not begun.
     pub fn new(settings: Settings, log: Arc<dyn Log>, secret: LakeSecret) -> Self {
         Self {
-            shared: Arc::new(Shared { settings, log, secret, current: Default::default(), full: Default::default() }),
+            shared: Arc::new(Shared {
+                settings,
+                log,
+                secret,
+                current: Default::default(),
+                full: Default::default(),
+                failed: Default::default(),
+            }),
         }
     }
 
@@ -95,7 +104,9 @@ impl Cuts {
     /// Whether every table can be read, and the lake keeps up.
     pub fn readiness(&self) -> Vec<Readiness> {
         let state = |table: Table| {
-            if self.current(table).is_none() {
+            if let Some(why) = self.shared.failed[table as usize].load_full() {
+                Some(format!("{}: {why}", table.name()))
+            } else if self.current(table).is_none() {
                 Some(format!("{} has not been read yet", table.name()))
             } else if self.shared.full[table as usize].load(Ordering::Relaxed) {
                 Some(format!("the tail of {} is full: is the lake's writer running?", table.name()))
@@ -153,6 +164,7 @@ impl Shared {
                 Ok(Ended::Passed) => tracing::info!(table = table.name(), "the lake has passed the tail"),
                 Err(error) if error.is_retryable() => {
                     tracing::warn!(table = table.name(), %error, "the tail cannot be followed now");
+                    self.failed[table as usize].store(Some(Arc::new(error.to_string())));
                 }
                 Err(error) => return Err(error),
             }
@@ -166,6 +178,7 @@ impl Shared {
     async fn follow_once(&self, table: Table, shutdown: &CancellationToken) -> Result<Ended, WriterError> {
         let mut follower = self.start(table).await?;
         let mut reader = self.log.read(table.topic(), follower.next_offsets()).await?;
+        self.failed[table as usize].store(None);
         // What is read once more of what the lake has makes no rows, so the cut is right from the first record on.
         self.publish(&follower);
         let mut refresh_due = Instant::now() + REFRESH;

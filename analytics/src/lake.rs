@@ -4,7 +4,9 @@
 //! It is made only on a snapshot that has exactly the batch's first offsets stored. delta-rs resolves conflicts between appends by itself and
 //! doesn't compare versions, so a commit here never retries by itself: it looks again first.
 
+mod compact;
 mod durable;
+mod entries;
 mod files;
 mod positions;
 mod tidy;
@@ -29,6 +31,7 @@ use suikang_stream::NextOffsets;
 use crate::fail_points::{AFTER_COMMIT, AFTER_FILES, fail_point};
 use crate::metrics;
 use crate::tables::{PARTITION_COLUMN, Table};
+pub use entries::{RepairError, Repaired, repair};
 use positions::{Positions, transaction_id};
 
 /// A handle that has followed this many versions is opened anew: what it holds grows with them.
@@ -37,8 +40,8 @@ const REOPEN_AFTER: u32 = 100;
 /// Why the lake can't be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
-    /// delta-rs.
-    #[error("table {table}: {error}")]
+    /// delta-rs, whose errors may carry a backtrace behind their first line.
+    #[error("table {table}: {}", first_line(error))]
     Delta {
         /// Which.
         table: &'static str,
@@ -53,6 +56,14 @@ pub enum LakeError {
         /// Why.
         error: std::io::Error,
     },
+    /// An entry of a table's log is not as it was written.
+    #[error("{} is damaged: {why}; stop what uses the lake, and run `suikang lake repair`", path.display())]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// DataFusion.
     #[error("table {table}: {error}")]
     Query {
@@ -61,6 +72,10 @@ pub enum LakeError {
         /// Why.
         error: Box<DataFusionError>,
     },
+}
+
+fn first_line(error: &DeltaTableError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 /// What became of a commit.
@@ -92,6 +107,7 @@ impl LakeTable {
         let io = |error| LakeError::Io { path: folder.clone(), error };
         std::fs::create_dir_all(&folder).map_err(io)?;
         let folder = folder.canonicalize().map_err(io)?;
+        entries::check_all(&folder)?;
         let delta_error = |error| LakeError::Delta { table: table.name(), error: Box::new(error) };
         let mut delta = handle(&folder).map_err(delta_error)?;
         let created = match delta.verify_deltatable_existence().await.map_err(delta_error)? {
@@ -124,9 +140,11 @@ impl LakeTable {
     /// If the table's log can't be read.
     pub async fn refresh(&mut self) -> Result<bool, LakeError> {
         let before = self.version();
+        entries::check_after(&self.folder, before)?;
         let updated = if self.followed < REOPEN_AFTER { self.delta.update_state().await.is_ok() } else { false };
         if !updated {
             // Due, or the entries that this handle would read next have expired.
+            entries::check_all(&self.folder)?;
             let mut delta = handle(&self.folder).map_err(|error| self.delta_error(error))?;
             delta.load().await.map_err(|error| self.delta_error(error))?;
             self.delta = delta;

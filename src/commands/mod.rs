@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod halt;
 pub(crate) mod keys;
+pub(crate) mod lake;
 pub(crate) mod reconcile;
 pub(crate) mod seed;
 pub(crate) mod simulate;

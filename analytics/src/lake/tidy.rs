@@ -1,10 +1,10 @@
-//! Keeping a table in shape: few files a day, and nothing kept that no reader needs.
+//! Nothing is kept that no reader needs.
 
 use deltalake::checkpoints;
 use deltalake::operations::vacuum::VacuumMode;
 
-use super::{LakeError, LakeTable, commit_properties, files};
-use crate::fail_points::{BEFORE_VACUUM, COMPACTION, fail_point};
+use super::{LakeError, LakeTable, commit_properties};
+use crate::fail_points::{BEFORE_VACUUM, fail_point};
 
 /// Entries of the table's log are kept this long once a later Delta checkpoint holds what they say; no handle sleeps longer.
 pub(super) const LOG_RETENTION: &str = "interval 2 days";
@@ -12,22 +12,6 @@ pub(super) const LOG_RETENTION: &str = "interval 2 days";
 const MOST_HOURS: u64 = 24 * 7 - 1;
 
 impl LakeTable {
-    /// Merges the small files of each day, without touching positions.
-    ///
-    /// # Errors
-    /// If files or the table's log can't be written, or somebody else merges the same files. Then nothing has changed.
-    pub async fn compact(&mut self) -> Result<(), LakeError> {
-        fail_point(COMPACTION);
-        let compaction = self.delta.clone().optimize();
-        let compaction = compaction
-            .with_writer_properties(files::properties())
-            .with_max_concurrent_tasks(1)
-            .with_commit_properties(commit_properties());
-        let (delta, _) = compaction.await.map_err(|error| self.delta_error(error))?;
-        self.delta = delta;
-        Ok(())
-    }
-
     /// Deletes files that no version younger than `hours` needs, those that were never committed among them, and log entries past their
     /// retention.
     ///

@@ -102,3 +102,29 @@ async fn poison_is_set_aside_and_the_partition_goes_on() {
     stop.cancel();
     writing.await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_entry_is_refused_by_name_and_repaired_from_the_log() {
+    use suikang_analytics::lake::{Repaired, repair};
+    let house = House::new(None).await;
+    for epoch in 0..4 {
+        house.upload(epoch, 1, 25).await;
+        let (stop, writing) = house.write();
+        house.drained().await;
+        stop.cancel();
+        writing.await.unwrap();
+    }
+    let log = house.lake().join("scans/_delta_log");
+    let damaged = "00000000000000000002.json";
+    std::fs::write(log.join(damaged), "").unwrap();
+    let refused = LakeTable::open(house.lake(), Table::Scans).await.unwrap_err().to_string();
+    assert!(refused.contains(damaged), "{refused}");
+
+    let repaired = repair(house.lake(), Table::Scans, house.log.as_ref()).await.unwrap();
+    assert!(matches!(&repaired, Repaired::WentBack { version: 1, files: 3, aside } if aside.join(damaged).is_file()));
+    assert_eq!(repair(house.lake(), Table::Scans, house.log.as_ref()).await.unwrap(), Repaired::Whole);
+    let (stop, writing) = house.write();
+    assert_eq!(house.drained().await.lake["scans"].rows, 100);
+    stop.cancel();
+    writing.await.unwrap();
+}

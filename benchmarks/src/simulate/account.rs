@@ -24,6 +24,8 @@ pub struct Account {
     pub declarations: u64,
     /// Of these, sent a second time on purpose.
     pub declarations_sent_twice: u64,
+    /// Of these, answered by another id than at first: must be none.
+    pub answered_differently: u64,
     /// Answered by a problem, by its type: those that got no code, and those that were not acknowledged at all.
     pub declarations_refused: BTreeMap<String, u64>,
     /// Codes received, by status.
@@ -38,6 +40,8 @@ pub struct Account {
     pub verdicts: BTreeMap<String, u64>,
     /// Requests sent again after 429, 503 or a broken connection.
     pub requests_retried: u64,
+    /// Declarations whose last answer promised nothing, though they may be on the log.
+    pub unpromised: u64,
     /// Requests given up.
     pub requests_failed: u64,
     /// Uploads that were sent after later ones of the same device.
@@ -80,8 +84,8 @@ impl fmt::Display for Account {
         writeln!(f, "seed                   {}", self.seed)?;
         writeln!(
             f,
-            "declarations           {} acknowledged, {} of them sent twice",
-            self.declarations, self.declarations_sent_twice
+            "declarations           {} acknowledged, {} of them sent twice, {} of those answered by another id",
+            self.declarations, self.declarations_sent_twice, self.answered_differently
         )?;
         writeln!(f, "  codes                {}", list(&self.codes))?;
         writeln!(f, "  refused              {}", list(&self.declarations_refused))?;

@@ -73,6 +73,23 @@ impl Client {
         self.answered.load(Ordering::Relaxed)
     }
 
+    /// Posts once, to the next door.
+    ///
+    /// # Errors
+    /// If the connection fails.
+    pub async fn send(
+        &self,
+        path: &str,
+        (role, area, login): (&str, &AreaCode, &str),
+        body: &serde_json::Value,
+        with: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, reqwest::Error> {
+        let token = self.token(role, area, login);
+        let door = &self.doors[self.turn.fetch_add(1, Ordering::Relaxed) % self.doors.len()];
+        let request = self.http.post(format!("{door}{path}")).header(AUTHORIZATION, format!("Bearer {token}"));
+        with(request.json(body)).send().await
+    }
+
     /// Posts until a door answers something else than "later": through the next door each time, since any of them must do.
     ///
     /// # Errors
@@ -80,17 +97,14 @@ impl Client {
     pub async fn post(
         &self,
         path: &str,
-        (role, area, login): (&str, &AreaCode, &str),
+        who: (&str, &AreaCode, &str),
         body: &serde_json::Value,
         with: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, GivenUp> {
-        let token = self.token(role, area, login);
         let started = tokio::time::Instant::now();
         let mut pause = Duration::from_millis(50);
         loop {
-            let door = &self.doors[self.turn.fetch_add(1, Ordering::Relaxed) % self.doors.len()];
-            let request = self.http.post(format!("{door}{path}")).header(AUTHORIZATION, format!("Bearer {token}"));
-            if let Ok(answer) = with(request.json(body)).send().await {
+            if let Ok(answer) = self.send(path, who, body, &with).await {
                 let later = matches!(answer.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
                 if !later {
                     self.answered.fetch_add(1, Ordering::Relaxed);

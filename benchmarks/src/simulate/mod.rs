@@ -13,4 +13,5 @@ mod run;
 
 pub use account::{Account, Promises};
 pub use client::{Client, Mint};
+pub use resident::{Resident, Residents};
 pub use run::{Plan, Speed, run};

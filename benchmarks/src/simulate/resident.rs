@@ -1,10 +1,11 @@
 //! Residents: made-up people with well-formed documents, in families, in proportion to where people really live.
 
 use chrono::{Datelike as _, Days, NaiveDate};
-use rand::RngExt as _;
 use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 use suikang_schemas::AreaCode;
+use suikang_schemas::area::Level;
 
 use super::city::City;
 
@@ -22,35 +23,80 @@ const GIVEN_NAMES: [&str; 20] = [
 pub struct Resident {
     /// The account that declares: the head of the family's, or staff's.
     pub login: String,
-    /// Who fills in the form.
-    pub declared_by: &'static str,
+    declared_by: &'static str,
     /// Where the person lives.
     pub committee: AreaCode,
     /// The request's body.
     pub declaration: Value,
 }
 
+impl Resident {
+    /// The role in which the account declares, and where.
+    pub fn caller(&self) -> (&'static str, AreaCode) {
+        match self.declared_by {
+            "staff" => ("community_administrator", self.committee.clone()),
+            _ => ("resident", self.committee.ancestor(Level::City).expect("every area lies in a city")),
+        }
+    }
+}
+
+/// People without end, family by family.
+#[derive(Debug)]
+pub struct Residents {
+    rng: StdRng,
+    city: City,
+    families: u64,
+    /// What stands before an account's number.
+    accounts: &'static str,
+    family: std::vec::IntoIter<Resident>,
+}
+
+impl Residents {
+    /// The same people for the same seed.
+    pub fn new(seed: u64, accounts: &'static str) -> Self {
+        let rng = StdRng::seed_from_u64(seed);
+        Self { rng, city: City::guangzhou(), families: 0, accounts, family: Vec::new().into_iter() }
+    }
+}
+
+impl Iterator for Residents {
+    type Item = Resident;
+
+    fn next(&mut self) -> Option<Resident> {
+        loop {
+            if let Some(resident) = self.family.next() {
+                return Some(resident);
+            }
+            self.family = family(&mut self.rng, &self.city, self.accounts, self.families).into_iter();
+            self.families += 1;
+        }
+    }
+}
+
 /// One family of 1 to 5, at one address, on one account; some are declared for by staff.
-pub fn family(rng: &mut StdRng, city: &City, number: u64) -> Vec<Resident> {
+fn family(rng: &mut StdRng, city: &City, accounts: &str, number: u64) -> Vec<Resident> {
     let committee = city.draw(rng).clone();
     let size = [1, 1, 2, 2, 3, 3, 3, 4, 4, 5][rng.random_range(0..10)];
     let by_staff = rng.random_bool(0.05);
     let surname = FAMILY_NAMES[rng.random_range(0..FAMILY_NAMES.len())];
     (0..size)
-        .map(|place| Resident {
-            login: if by_staff { format!("staff-{committee}") } else { format!("account-{number}") },
-            declared_by: match (by_staff, place) {
+        .map(|place| {
+            let declared_by = match (by_staff, place) {
                 (true, _) => "staff",
                 (false, 0) => "self",
                 (false, _) => "relative",
-            },
-            declaration: declaration(rng, &committee, surname),
-            committee: committee.clone(),
+            };
+            Resident {
+                login: if by_staff { format!("staff-{committee}") } else { format!("{accounts}-{number}") },
+                declared_by,
+                declaration: declaration(rng, &committee, surname, declared_by),
+                committee: committee.clone(),
+            }
         })
         .collect()
 }
 
-fn declaration(rng: &mut StdRng, committee: &AreaCode, surname: &str) -> Value {
+fn declaration(rng: &mut StdRng, committee: &AreaCode, surname: &str, declared_by: &str) -> Value {
     let born = NaiveDate::from_ymd_opt(1930, 1, 1).expect("a date") + Days::new(rng.random_range(0..32_000));
     let given = GIVEN_NAMES[rng.random_range(0..GIVEN_NAMES.len())];
     let phone = format!("1{}{:09}", rng.random_range(3..10), rng.random_range(0..1_000_000_000u32));
@@ -58,6 +104,7 @@ fn declaration(rng: &mut StdRng, committee: &AreaCode, surname: &str) -> Value {
     let kind = if rng.random_bool(0.9) { "resident" } else { "returning" };
     let capacity = ["owner", "tenant", "family"][rng.random_range(0..3)];
     json!({
+        "declared_by": declared_by,
         "person": {
             "name": format!("{surname}{given}"),
             "document": {"type": "resident_id", "number": resident_id(rng, born)},
@@ -106,7 +153,6 @@ fn resident_id(rng: &mut StdRng, born: NaiveDate) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng as _;
     use suikang_schemas::document::{DocumentType, IdentityDocument};
 
     use super::*;
@@ -124,11 +170,8 @@ mod tests {
 
     #[test]
     fn a_seed_makes_the_same_city_again() {
-        let city = City::guangzhou();
-        let draw = |seed| {
-            let mut rng = StdRng::seed_from_u64(seed);
-            (0..50).flat_map(|n| family(&mut rng, &city, n)).map(|r| r.declaration.to_string()).collect::<Vec<_>>()
-        };
+        let draw =
+            |seed| Residents::new(seed, "account").take(100).map(|r| r.declaration.to_string()).collect::<Vec<_>>();
         assert_eq!(draw(3), draw(3));
         assert_ne!(draw(3), draw(4));
     }

@@ -9,7 +9,6 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 use suikang_schemas::AreaCode;
-use suikang_schemas::area::Level;
 use suikang_schemas::pass_code;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -17,11 +16,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::account::{Account, percentiles_ms};
-use super::city::City;
 use super::client::Client;
 use super::curve;
 use super::gate::{self, Devices, Pass};
-use super::resident::{self, Resident};
+use super::resident::{Resident, Residents};
 
 /// Declarations under way at once.
 const DECLARING: usize = 32;
@@ -129,20 +127,15 @@ async fn declare_all(run: &Arc<Run>, bar: &ProgressBar, stop: &CancellationToken
         })
         .collect();
 
-    let mut rng = StdRng::seed_from_u64(run.plan.seed);
-    let city = City::guangzhou();
     let mut pace = Pace::new(run.plan.speed, TOWN / (7.0 * 86_400.0));
+    let mut residents = Residents::new(run.plan.seed, "account");
     let mut left = run.plan.declarations.unwrap_or(u64::MAX);
-    'city: for number in 0.. {
-        for resident in resident::family(&mut rng, &city, number) {
-            if left == 0 || stop.is_cancelled() {
-                break 'city;
-            }
-            left -= 1;
-            pace.wait().await;
-            if sender.send(resident).await.is_err() {
-                break 'city;
-            }
+    while left > 0 && !stop.is_cancelled() {
+        left -= 1;
+        pace.wait().await;
+        let resident = residents.next().expect("people never end");
+        if sender.send(resident).await.is_err() {
+            break;
         }
     }
     drop(sender);
@@ -152,14 +145,11 @@ async fn declare_all(run: &Arc<Run>, bar: &ProgressBar, stop: &CancellationToken
 }
 
 async fn declare(run: &Run, resident: Resident) {
-    let (role, area) = match resident.declared_by {
-        "staff" => ("community_administrator", resident.committee.clone()),
-        _ => ("resident", resident.committee.ancestor(Level::City).expect("every area lies in a city")),
-    };
-    let mut body = resident.declaration;
-    body["declared_by"] = resident.declared_by.into();
+    let (role, area) = resident.caller();
+    let body = resident.declaration;
     let idempotency_key = Uuid::now_v7().to_string();
     let twice = rand::random_bool(run.plan.twice);
+    let mut acknowledged = None;
     for attempt in 0..=u8::from(twice) {
         let started = Instant::now();
         let sent = run.client.post("/v1/declarations", (role, &area, &resident.login), &body, |request| {
@@ -176,9 +166,12 @@ async fn declare(run: &Run, resident: Resident) {
         let success = answer.status().is_success();
         let answer: Value = answer.json().await.unwrap_or_default();
         if attempt > 0 {
-            lock(&run.account).declarations_sent_twice += 1;
+            let mut account = lock(&run.account);
+            account.declarations_sent_twice += 1;
+            account.answered_differently += u64::from(answer["declaration_id"].as_str() != acknowledged.as_deref());
             continue;
         }
+        acknowledged = answer["declaration_id"].as_str().map(str::to_owned);
         lock(&run.latencies)[0].push(started.elapsed());
         let mut account = lock(&run.account);
         // A declaration that is rejected is on the log like any other.

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::simulate::{self, Account, Client, Mint, Plan, Speed};
 pub use processes::{City, Layout};
-pub use promised::Found;
+pub use promised::{Found, each};
 pub use sums::Sums;
 
 /// What to walk through.
@@ -63,7 +63,7 @@ pub struct Walked {
 /// With the first sum that differs, or the process that would not start or become ready.
 pub async fn walk(walk: &Walk, broker: Option<&mut Broker>) -> anyhow::Result<Walked> {
     let url = broker.as_ref().map(|broker| broker.url());
-    let mut city = City::found(&walk.suikang, &walk.folder, url.as_deref())?;
+    let mut city = City::found(&walk.suikang, &walk.folder, url.as_deref(), "commit_interval_s = 2")?;
     say(walk, "starting processes");
     city.start_all()?;
     city.ready(Duration::from_secs(120)).await?;
@@ -82,16 +82,25 @@ pub async fn walk(walk: &Walk, broker: Option<&mut Broker>) -> anyhow::Result<Wa
     let simulation = tokio::spawn(simulate::run(plan, client.clone(), CancellationToken::new()));
     let blows = blows::deal(walk, &mut city, broker, &client, || simulation.is_finished()).await?;
     let account = simulation.await.context("the simulation ended early")?;
-    ensure!(account.requests_failed == 0, "{} requests were given up:\n{account}", account.requests_failed);
-
     say(walk, "waiting until everything has been read");
-    city.ready(Duration::from_secs(120)).await?;
-    let reconciliation = city.drained(Duration::from_secs(180)).await?;
-    let sums = Sums::collect(&city).await?;
-    sums.agree_with(&account, &reconciliation).with_context(|| format!("the sums differ; clients saw\n{account}\n"))?;
-    let found = promised::find(&city.log(), &account.promises).await?;
+    let (sums, found) = settle(&mut city, &account).await?;
     city.stop(Duration::from_secs(30)).await?;
     Ok(Walked { account, sums, found, blows })
+}
+
+/// Waits until everything has been read, compares all sums, and finds every acknowledged id on the log.
+///
+/// # Errors
+/// With the first sum that differs, or the id that is missing.
+pub async fn settle(city: &mut City, account: &Account) -> anyhow::Result<(Sums, Found)> {
+    ensure!(account.requests_failed == 0, "{} requests were given up:\n{account}", account.requests_failed);
+    ensure!(account.answered_differently == 0, "a repeated request had another answer:\n{account}");
+    city.ready(Duration::from_secs(120)).await?;
+    let reconciliation = city.drained(Duration::from_secs(600)).await?;
+    let sums = Sums::collect(city).await?;
+    sums.agree_with(account, &reconciliation).with_context(|| format!("the sums differ; clients saw\n{account}\n"))?;
+    let found = promised::find(&city.log(), &account.promises).await?;
+    Ok((sums, found))
 }
 
 fn say(walk: &Walk, what: &str) {

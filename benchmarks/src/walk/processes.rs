@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -21,7 +21,7 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// Name of the process and its subcommand.
+    /// Name of each process, and its subcommand.
     fn processes(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Layout::One => &[("up", "up")],
@@ -45,6 +45,14 @@ impl Layout {
     }
 }
 
+/// A process as it is started, again and again on the same port, where its clients look for it.
+#[derive(Debug, Clone)]
+struct Process {
+    subcommand: &'static str,
+    node: &'static str,
+    port: u16,
+}
+
 /// A founded city: its configuration, its ports, its running processes. Whatever runs is killed when this is dropped.
 #[derive(Debug)]
 pub struct City {
@@ -53,16 +61,17 @@ pub struct City {
     config: PathBuf,
     log: LogConfig,
     layout: Layout,
-    ports: BTreeMap<&'static str, u16>,
+    processes: BTreeMap<&'static str, Process>,
     running: BTreeMap<&'static str, Child>,
 }
 
 impl City {
-    /// Writes the configuration, makes the keys, creates the topics, seeds the places.
+    /// Writes the configuration, makes the keys, creates the topics, seeds the places. `analytics` are further lines of that table of the
+    /// configuration.
     ///
     /// # Errors
     /// If the folder can't be written or a command fails.
-    pub fn found(suikang: &Path, folder: &Path, kafka: Option<&str>) -> anyhow::Result<Self> {
+    pub fn found(suikang: &Path, folder: &Path, kafka: Option<&str>, analytics: &str) -> anyhow::Result<Self> {
         let layout = if kafka.is_some() { Layout::Many } else { Layout::One };
         fs::create_dir_all(folder.join("logs"))?;
         let config = folder.join("suikang.toml");
@@ -71,30 +80,31 @@ impl City {
             &config,
             format!(
                 "state_dir = {state:?}\nkeys_dir = {keys:?}\n\n[log]\nurl = {url:?}\ntopic_prefix = \"walk.\"\n\n\
-                 [analytics]\nlake = {lake:?}\ncommit_interval_s = 2\n",
+                 [analytics]\nlake = {lake:?}\n{analytics}\n",
                 state = folder.join("state"),
                 keys = folder.join("keys"),
                 lake = folder.join("lake"),
             ),
         )?;
-        // Ports are chosen first and stay, so that a process that was killed comes back where its clients look for it.
-        let mut ports = BTreeMap::new();
-        for (name, _) in layout.processes() {
-            ports.insert(*name, suikang_stream::testing::free_port());
-        }
-        let city = Self {
+        let mut city = Self {
             suikang: suikang.to_owned(),
             folder: folder.to_owned(),
             config,
             log: LogConfig { url, topic_prefix: "walk.".to_owned(), ..LogConfig::default() },
             layout,
-            ports,
+            processes: BTreeMap::new(),
             running: BTreeMap::new(),
         };
+        layout.processes().iter().for_each(|(name, subcommand)| city.add(name, subcommand, name));
         city.command(&["topics", "create"])?;
         city.command(&["keys", "init"])?;
         city.command(&["seed"])?;
         Ok(city)
+    }
+
+    /// One more process, not started yet, under a node's name that need not be its own.
+    pub fn add(&mut self, name: &'static str, subcommand: &'static str, node: &'static str) {
+        self.processes.insert(name, Process { subcommand, node, port: suikang_stream::testing::free_port() });
     }
 
     /// How the stages are spread.
@@ -133,8 +143,9 @@ impl City {
         self.address(if self.layout == Layout::One { "up" } else { "api" })
     }
 
-    fn address(&self, name: &str) -> String {
-        format!("http://127.0.0.1:{}", self.ports[name])
+    /// Base address of a process.
+    pub fn address(&self, name: &str) -> String {
+        format!("http://127.0.0.1:{}", self.processes[name].port)
     }
 
     /// Starts every process.
@@ -142,7 +153,8 @@ impl City {
     /// # Errors
     /// If one can't be started.
     pub fn start_all(&mut self) -> anyhow::Result<()> {
-        self.layout.processes().iter().try_for_each(|(name, _)| self.start(name))
+        let names: Vec<_> = self.processes.keys().copied().collect();
+        names.into_iter().try_for_each(|name| self.start(name))
     }
 
     /// Starts one process; its output is kept in the folder `logs`.
@@ -150,12 +162,11 @@ impl City {
     /// # Errors
     /// If it can't be started.
     pub fn start(&mut self, name: &'static str) -> anyhow::Result<()> {
-        let (_, subcommand) =
-            self.layout.processes().iter().find(|(known, _)| *known == name).context("no such process")?;
+        let Process { subcommand, node, port } = self.processes.get(name).context("no such process")?;
         let log =
             File::options().create(true).append(true).open(self.folder.join("logs").join(format!("{name}.log")))?;
         let child = self
-            .suikang(&["--listen", &format!("127.0.0.1:{}", self.ports[name]), "--node", name, subcommand])
+            .suikang(&["--listen", &format!("127.0.0.1:{port}"), "--node", node, subcommand])
             .env("SUIKANG_STATE_DIR", self.folder.join("state").join(name))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -176,14 +187,45 @@ impl City {
         Ok(())
     }
 
-    /// Waits until every process says that it is ready.
+    /// Sends a signal, such as `STOP`.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn signal(&self, name: &str, signal: &str) -> anyhow::Result<()> {
+        let sent = Command::new("kill").args([&format!("-{signal}"), &self.pid(name)?.to_string()]).status()?;
+        ensure!(sent.success(), "{name} could not be sent SIG{signal}");
+        Ok(())
+    }
+
+    /// The process id.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn pid(&self, name: &str) -> anyhow::Result<u32> {
+        Ok(self.running.get(name).with_context(|| format!("{name} does not run"))?.id())
+    }
+
+    /// Whether a process has ended by itself, and how; it doesn't run then.
+    ///
+    /// # Errors
+    /// If the system can't tell.
+    pub fn ended(&mut self, name: &str) -> anyhow::Result<Option<ExitStatus>> {
+        let status = self.running.get_mut(name).map(Child::try_wait).transpose()?.flatten();
+        if status.is_some() {
+            self.running.remove(name);
+        }
+        Ok(status)
+    }
+
+    /// Waits until every process that runs says that it is ready.
     ///
     /// # Errors
     /// If one ends or takes longer than `patience`, with the end of its log.
     pub async fn ready(&mut self, patience: Duration) -> anyhow::Result<()> {
         let http = reqwest::Client::builder().no_proxy().build()?;
         let deadline = Instant::now() + patience;
-        for (name, _) in self.layout.processes() {
+        let names: Vec<_> = self.running.keys().copied().collect();
+        for name in names {
             let url = format!("{}/readyz", self.address(name));
             loop {
                 if http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
@@ -225,9 +267,7 @@ impl City {
     /// # Errors
     /// If one is still there after the grace period, or failed.
     pub async fn stop(&mut self, grace: Duration) -> anyhow::Result<()> {
-        for child in self.running.values() {
-            let _ = Command::new("kill").args(["-TERM", &child.id().to_string()]).status()?;
-        }
+        self.running.keys().try_for_each(|name| self.signal(name, "TERM"))?;
         let deadline = Instant::now() + grace;
         while let Some((name, mut child)) = self.running.pop_first() {
             loop {
@@ -266,7 +306,8 @@ impl City {
         command
     }
 
-    fn log_end(&self, name: &str) -> String {
+    /// The end of a process's log.
+    pub fn log_end(&self, name: &str) -> String {
         let log = fs::read_to_string(self.folder.join("logs").join(format!("{name}.log"))).unwrap_or_default();
         let lines: Vec<_> = log.lines().rev().take(12).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")

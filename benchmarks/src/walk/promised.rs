@@ -78,7 +78,15 @@ pub(super) async fn find(config: &LogConfig, promises: &Promises) -> anyhow::Res
     Ok(Found { declarations: promises.declarations.len(), scans, outcomes_again })
 }
 
-async fn each(log: &dyn Log, topic: Topic, mut take: impl FnMut(&Record) -> anyhow::Result<()>) -> anyhow::Result<()> {
+/// Takes every record of a topic, up to where it ends now.
+///
+/// # Errors
+/// If the log can't be read, or with what `take` says.
+pub async fn each(
+    log: &dyn Log,
+    topic: Topic,
+    mut take: impl FnMut(&Record) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let extents = log.extents(topic).await?;
     let from: NextOffsets = extents.iter().map(|(&kafka_partition, extent)| (kafka_partition, extent.start)).collect();
     let mut left: i64 = extents.values().map(|extent| extent.next - extent.start).sum();

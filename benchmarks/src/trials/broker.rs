@@ -1,0 +1,56 @@
+//! A broker that is killed and comes back, once only after a minute.
+
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use rand::RngExt as _;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::scene::{Scene, declare};
+use super::{Amount, Stage};
+
+/// What is asked while the broker is away, this often.
+const EVERY: Duration = Duration::from_millis(500);
+
+pub(super) async fn away(stage: &Stage, amount: Amount) -> anyhow::Result<Value> {
+    let mut scene = Scene::open(stage).await?;
+    let load = scene.load();
+    for number in 1..=amount.times {
+        tokio::time::sleep(Duration::from_millis(scene.rng.random_range(1_000..4_000))).await;
+        eprintln!("trial: {number} of {}: SIGKILL the broker", amount.times);
+        scene.broker.kill();
+        tokio::time::sleep(Duration::from_millis(scene.rng.random_range(100..3_000))).await;
+        scene.broker.resume().await;
+    }
+
+    eprintln!("trial: the broker is away for {} s", amount.time.as_secs());
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    scene.broker.kill();
+    let (gone, mut refused) = (Instant::now(), 0);
+    while gone.elapsed() < amount.time {
+        let resident = scene.resident();
+        let (status, later, answer) = declare(&scene.client, &resident, &Uuid::now_v7().to_string()).await?;
+        ensure!(status == 503 && later, "without a broker a door answered {status}, Retry-After: {later}");
+        scene.note(&answer);
+        refused += 1;
+        tokio::time::sleep(EVERY).await;
+    }
+    scene.broker.resume().await;
+    let back = Instant::now();
+    let served = loop {
+        let resident = scene.resident();
+        let (status, _, answer) = declare(&scene.client, &resident, &Uuid::now_v7().to_string()).await?;
+        scene.note(&answer);
+        if (200..300).contains(&status) {
+            break back.elapsed();
+        }
+        ensure!(back.elapsed() < Duration::from_secs(60), "the broker is back, and a door still answers {status}");
+        tokio::time::sleep(EVERY).await;
+    };
+    let account = load.end().await?;
+    Ok(json!({
+        "broker_restarts": amount.times, "away_s": amount.time.as_secs(), "answered_503_meanwhile": refused,
+        "served_again_after_ms": served.as_secs_f64() * 1e3, "settled": scene.settle(account).await?,
+    }))
+}
