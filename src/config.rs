@@ -29,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) state_dir: PathBuf,
     /// Where keys lie; each process needs only its own.
     pub(crate) keys_dir: PathBuf,
+    /// A process isn't ready while less than this is free where it writes, in MiB.
+    pub(crate) least_free_mib: u64,
     /// The log.
     pub(crate) log: LogConfig,
     /// The HTTP server.
@@ -51,6 +53,7 @@ impl Default for Config {
             node: NAMELESS.to_owned(),
             state_dir: "data/state".into(),
             keys_dir: "data/keys".into(),
+            least_free_mib: 64,
             log: LogConfig::default(),
             http: HttpSettings::default(),
             ingest: suikang_ingest::Settings::default(),

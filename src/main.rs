@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod demo;
 mod operations;
+mod room;
 mod serve;
 mod services;
 mod stages;

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::operations::{self, Ask, Operations};
 use crate::services::Services;
-use crate::{commands, demo, serve, telemetry};
+use crate::{commands, demo, room, serve, telemetry};
 
 /// How long stages may take to finish what they have in hand.
 const GRACE: Duration = Duration::from_secs(15);
@@ -92,6 +92,11 @@ impl Process {
         let mut services = Services::new();
         let mut parts: Vec<Ask> = Vec::new();
         let mut router = Router::new();
+
+        let mut written = vec![config.state_dir.clone()];
+        written.extend(stages.analytics.then(|| config.analytics.lake.clone()));
+        written.extend(config.log.url.strip_prefix("file:").map(Into::into));
+        parts.push(room::ask(written, config.least_free_mib));
 
         let registry = Registry::open(Arc::clone(&log), &config.state_dir, secrets).await?;
         services.start_reader("the registry's view", |stop| {

@@ -17,6 +17,7 @@ use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 use serde::Serialize;
 use suikang_stream::{Log, NextOffsets, Readiness, Record};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::lake::LakeTable;
@@ -125,8 +126,14 @@ impl Cuts {
     /// # Errors
     /// If either fails for good.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), WriterError> {
-        let tables = Table::ALL.map(|table| self.shared.follow(table, &shutdown));
-        futures::future::try_join_all(tables).await?;
+        let mut tables = JoinSet::new();
+        for table in Table::ALL {
+            let (shared, shutdown) = (Arc::clone(&self.shared), shutdown.clone());
+            tables.spawn(async move { shared.follow(table, &shutdown).await });
+        }
+        while let Some(ended) = tables.join_next().await {
+            ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        }
         Ok(())
     }
 }
@@ -134,6 +141,8 @@ impl Cuts {
 /// A follower's state.
 struct Follower {
     lake: LakeTable,
+    /// A version that the tail hasn't reached.
+    ahead: Option<LakeTable>,
     partitions: BTreeMap<i32, Partition>,
     tail: Tail,
     newest_ms: i64,
@@ -163,8 +172,7 @@ impl Shared {
                 Ok(Ended::Stopped) => return Ok(()),
                 Ok(Ended::Passed) => tracing::info!(table = table.name(), "the lake has passed the tail"),
                 Err(error) if error.is_retryable() => {
-                    tracing::warn!(table = table.name(), %error, "the tail cannot be followed now");
-                    self.failed[table as usize].store(Some(Arc::new(error.to_string())));
+                    self.fails_because(table, Some(error.to_string()));
                 }
                 Err(error) => return Err(error),
             }
@@ -178,9 +186,14 @@ impl Shared {
     async fn follow_once(&self, table: Table, shutdown: &CancellationToken) -> Result<Ended, WriterError> {
         let mut follower = self.start(table).await?;
         let mut reader = self.log.read(table.topic(), follower.next_offsets()).await?;
-        self.failed[table as usize].store(None);
-        // What is read once more of what the lake has makes no rows, so the cut is right from the first record on.
-        self.publish(&follower);
+        // What is read once more of what the lake has makes no rows, so the cut is right from the first record on. One that begins anew
+        // shows nothing before it has come as far as the one before.
+        let shown =
+            self.current[table as usize].load().as_ref().map_or_else(NextOffsets::new, |cut| cut.next_offsets.clone());
+        let mut is_behind = !follower.has_reached(&shown);
+        if !is_behind {
+            self.publish(&follower);
+        }
         let mut refresh_due = Instant::now() + REFRESH;
         while !shutdown.is_cancelled() {
             let full = follower.tail.rows() >= self.settings.tail_rows;
@@ -190,10 +203,21 @@ impl Shared {
                 tokio::time::sleep(WAIT).await;
             } else {
                 let records = tokio::select! {
-                    records = reader.next(BATCH, WAIT) => records?,
+                    records = reader.next(BATCH, WAIT) => records,
                     () = shutdown.cancelled() => break,
                 };
-                changed = follower.take(&records);
+                match records {
+                    Ok(records) => {
+                        changed = follower.take(&records);
+                        self.fails_because(table, None);
+                    }
+                    // The reader goes on once the log is there again.
+                    Err(error) if error.is_retryable() => {
+                        self.fails_because(table, Some(error.to_string()));
+                        tokio::time::sleep(WAIT).await;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
             if Instant::now() >= refresh_due {
                 match follower.advance().await? {
@@ -203,7 +227,8 @@ impl Shared {
                 refresh_due = Instant::now() + REFRESH;
                 metrics::tail(table.name(), follower.tail.rows());
             }
-            if changed {
+            is_behind = is_behind && !follower.has_reached(&shown);
+            if changed && !is_behind {
                 self.publish(&follower);
             }
         }
@@ -214,7 +239,18 @@ impl Shared {
         let mut lake = LakeTable::open(&self.settings.lake, table).await?;
         let extents = self.log.extents(table.topic()).await?;
         let partitions = partition::begin(&mut lake, &self.settings.lake, &self.secret, &extents).await?;
-        Ok(Follower { lake, partitions, tail: Tail::default(), newest_ms: 0 })
+        Ok(Follower { lake, ahead: None, partitions, tail: Tail::default(), newest_ms: 0 })
+    }
+
+    fn fails_because(&self, table: Table, why: Option<String>) {
+        let failed = &self.failed[table as usize];
+        if failed.load().as_deref() != why.as_ref() {
+            match &why {
+                Some(why) => tracing::warn!(table = table.name(), why, "the tail cannot be followed now"),
+                None => tracing::info!(table = table.name(), "the tail is followed"),
+            }
+            failed.store(why.map(Arc::new));
+        }
     }
 
     fn publish(&self, follower: &Follower) {
@@ -238,6 +274,11 @@ impl Follower {
         self.partitions.iter().map(|(&kafka_partition, partition)| (kafka_partition, partition.reflected())).collect()
     }
 
+    fn has_reached(&self, next_offsets: &NextOffsets) -> bool {
+        let reflected = self.reflected();
+        next_offsets.iter().all(|(kafka_partition, next)| reflected.get(kafka_partition) >= Some(next))
+    }
+
     fn take(&mut self, records: &[Record]) -> bool {
         for run in records.chunk_by(|a, b| a.kafka_partition == b.kafka_partition) {
             let Some(partition) = self.partitions.get_mut(&run[0].kafka_partition) else { continue };
@@ -249,13 +290,15 @@ impl Follower {
 
     /// Takes a newer version of the table if there is one that this tail has already passed, and lets go what it has.
     async fn advance(&mut self) -> Result<Advanced, WriterError> {
-        let mut newer = self.lake.clone();
-        if !newer.refresh().await? {
+        let mut newer = self.ahead.take().unwrap_or_else(|| self.lake.clone());
+        newer.refresh().await?;
+        if newer.version() == self.lake.version() {
             return Ok(Advanced::No);
         }
         let positions = newer.positions(self.partitions.keys().copied()).await?;
         let reflected = self.reflected();
         if positions.iter().any(|(kafka_partition, position)| reflected.get(kafka_partition) < Some(position)) {
+            self.ahead = Some(newer);
             return Ok(Advanced::LakeAhead);
         }
         self.tail.advance(&positions);

@@ -14,7 +14,7 @@ mod tidy;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
@@ -36,6 +36,8 @@ use positions::{Positions, transaction_id};
 
 /// A handle that has followed this many versions is opened anew: what it holds grows with them.
 const REOPEN_AFTER: u32 = 100;
+/// A handle whose next entry isn't there looks for later ones this often: entries expire.
+const LIST_EVERY: Duration = Duration::from_secs(60);
 
 /// Why the lake can't be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +97,8 @@ pub struct LakeTable {
     delta: DeltaTable,
     positions: Positions,
     followed: u32,
+    /// When the table's log was listed last.
+    listed: Option<Instant>,
 }
 
 impl LakeTable {
@@ -116,7 +120,7 @@ impl LakeTable {
         };
         // If another process was faster, its table is as good.
         delta.load().await.map_err(|error| delta_error(created.err().unwrap_or(error)))?;
-        Ok(Self { table, folder, delta, positions: Positions::default(), followed: 0 })
+        Ok(Self { table, folder, delta, positions: Positions::default(), followed: 0, listed: Some(Instant::now()) })
     }
 
     /// Which table.
@@ -140,7 +144,11 @@ impl LakeTable {
     /// If the table's log can't be read.
     pub async fn refresh(&mut self) -> Result<bool, LakeError> {
         let before = self.version();
-        entries::check_after(&self.folder, before)?;
+        // Listing a log of days takes long, and what comes next has a name.
+        let is_next_there = entries::check_after(&self.folder, before)?;
+        if !is_next_there && self.listed.is_some_and(|listed| listed.elapsed() < LIST_EVERY) {
+            return Ok(false);
+        }
         let updated = if self.followed < REOPEN_AFTER { self.delta.update_state().await.is_ok() } else { false };
         if !updated {
             // Due, or the entries that this handle would read next have expired.
@@ -150,6 +158,7 @@ impl LakeTable {
             self.delta = delta;
             self.followed = 0;
         }
+        self.listed = Some(Instant::now());
         let newer = self.version() != before;
         self.followed += u32::from(newer);
         Ok(newer)
@@ -195,6 +204,7 @@ impl LakeTable {
                     source: TransactionError::MaxCommitAttempts(_) | TransactionError::VersionAlreadyExists(_),
                 }) => {
                     // Somebody has committed: compaction, or another writer's partitions. Ours must still be where they were.
+                    self.listed = None;
                     if !self.stands_at(from).await? {
                         metrics::moved(self.table.name());
                         return Ok(Committed::Moved);

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use arrow::array::{Array as _, AsArray as _};
 use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMillisecondType};
+use futures::TryStreamExt as _;
 use suikang_schemas::DeclarationId;
 use suikang_stream::{Extent, NextOffsets, Record};
 
@@ -134,7 +135,8 @@ async fn note_numbers(
         "SELECT kafka_partition, CAST({numberer} AS BIGINT), {number} FROM lake WHERE kafka_partition IN ({})",
         list(from_table)
     );
-    for batch in lake.query(&sql).await? {
+    let mut rows = lake.stream(&sql).await?;
+    while let Some(batch) = rows.try_next().await.map_err(|error| lake.query_error(error))? {
         let kafka_partitions = batch.column(0).as_primitive::<Int32Type>();
         let (numberers, numbers) =
             (batch.column(1).as_primitive::<Int64Type>(), batch.column(2).as_primitive::<Int64Type>());
@@ -178,9 +180,12 @@ async fn note_declarations(
     }
     let Some(oldest_needed_ms) = newest_ms.values().min().map(|newest| newest - REMEMBERED_MS) else { return Ok(()) };
     let sql = format!(
-        "SELECT kafka_partition, declaration_id FROM lake WHERE accepted_at >= to_timestamp_millis({oldest_needed_ms})"
+        "SELECT kafka_partition, declaration_id FROM lake
+         WHERE accepted_at >= to_timestamp_millis({oldest_needed_ms}) AND kafka_partition IN ({})",
+        list(&positions.keys().copied().collect())
     );
-    for batch in lake.query(&sql).await? {
+    let mut rows = lake.stream(&sql).await?;
+    while let Some(batch) = rows.try_next().await.map_err(|error| lake.query_error(error))? {
         let kafka_partitions = batch.column(0).as_primitive::<Int32Type>();
         let ids = arrow::compute::cast(batch.column(1), &DataType::Utf8).expect("ids are text");
         let ids = ids.as_string::<i32>();

@@ -64,6 +64,10 @@ pub struct InLake {
     pub rows: i64,
     /// Of the distinct, what the table's positions have not passed.
     pub tail: i64,
+    /// Of the distinct, what they have passed and has no row.
+    pub missing: i64,
+    /// Of the distinct, what has more than one.
+    pub doubled: i64,
 }
 
 impl Reconciliation {
@@ -75,9 +79,13 @@ impl Reconciliation {
         if appended != accounted {
             differences.push(format!("declarations: {appended} appended, {accounted} accounted for"));
         }
-        for (table, InLake { distinct, rows, tail }) in &self.lake {
+        for (table, InLake { distinct, rows, tail, missing, doubled }) in &self.lake {
             if *distinct != rows + tail {
                 differences.push(format!("{table}: {distinct} distinct, {} in lake and tail", rows + tail));
+            }
+            // One missing and one doubled would make the sums right.
+            if *missing > 0 || *doubled > 0 {
+                differences.push(format!("{table}: {missing} without a row, {doubled} with several"));
             }
             if drained && *tail > 0 {
                 differences.push(format!("{table}: {tail} not in the lake yet"));
@@ -107,9 +115,9 @@ impl fmt::Display for Reconciliation {
         writeln!(f, "  duplicate                {:>10}", scans.duplicate)?;
         writeln!(f, "uploads dead-lettered      {:>10}", scans.dead_lettered)?;
         writeln!(f, "uploads pending            {:>10}", scans.pending)?;
-        write!(f, "lake                         distinct       rows       tail")?;
-        for (table, InLake { distinct, rows, tail }) in &self.lake {
-            write!(f, "\n  {table:<24} {distinct:>10} {rows:>10} {tail:>10}")?;
+        write!(f, "lake                         distinct       rows       tail    missing    doubled")?;
+        for (table, InLake { distinct, rows, tail, missing, doubled }) in &self.lake {
+            write!(f, "\n  {table:<24} {distinct:>10} {rows:>10} {tail:>10} {missing:>10} {doubled:>10}")?;
         }
         Ok(())
     }

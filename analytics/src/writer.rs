@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use suikang_registry::Registry;
 use suikang_registry::seal::SealPurpose;
-use suikang_schemas::dead_letter::DeadLetter;
+use suikang_schemas::dead_letter::{DeadLetter, MOST_SEALED};
 use suikang_schemas::declaration::Sealed;
 use suikang_schemas::{Topic, avro};
 use suikang_stream::{GroupEvent, GroupReader, Log, NewRecord, ReadError, Readiness, Record};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::lake::{Committed, LakeError, LakeTable};
@@ -118,8 +119,15 @@ impl Writer {
     /// # Errors
     /// If the log or the lake fails for good.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), WriterError> {
-        let tables = Table::ALL.map(|table| self.shared.write(table, &shutdown));
-        futures::future::try_join_all(tables).await?;
+        // A task each: a large commit of one table holds up none of the others.
+        let mut tables = JoinSet::new();
+        for table in Table::ALL {
+            let (shared, shutdown) = (Arc::clone(&self.shared), shutdown.clone());
+            tables.spawn(async move { shared.write(table, &shutdown).await });
+        }
+        while let Some(ended) = tables.join_next().await {
+            ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        }
         Ok(())
     }
 }
@@ -175,7 +183,10 @@ impl Shared {
                     self.save_seen(table, &batch);
                     saved = Instant::now();
                 }
-                self.tidy(&mut lake, commits).await;
+                // One writer does it for all.
+                if batch.owns(0) {
+                    self.tidy(&mut lake, commits).await;
+                }
             }
         };
         // What makes records has ended before: what they left is the last to be written.
@@ -241,7 +252,7 @@ impl Shared {
             reader: "lake".to_owned(),
             reason: reason.to_owned(),
             failed_at_ms: now_ms(),
-            sealed: (self.seal)(&record.payload),
+            sealed: (record.payload.len() <= MOST_SEALED).then(|| (self.seal)(&record.payload)).flatten(),
         };
         let kept = table != Table::Declarations;
         kept.then(|| NewRecord { record_key: record.record_key.clone(), payload: avro::encode(&letter()) })
@@ -304,7 +315,7 @@ impl Shared {
         if let Err(error) = lake.compact().await {
             tracing::warn!(table, %error, "compaction is left for later");
         }
-        if let Err(error) = lake.vacuum(self.settings.vacuum_after_hours).await {
+        if let Err(error) = lake.vacuum(self.settings.vacuum_after_hours.max(1)).await {
             tracing::warn!(table, %error, "vacuum is left for later");
         }
     }

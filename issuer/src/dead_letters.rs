@@ -3,7 +3,7 @@
 use suikang_registry::Registry;
 use suikang_registry::seal::SealPurpose;
 use suikang_schemas::avro::{self, DecodeError};
-use suikang_schemas::dead_letter::DeadLetter;
+use suikang_schemas::dead_letter::{DeadLetter, MOST_SEALED};
 use suikang_stream::{NewRecord, Record};
 
 use crate::metrics;
@@ -24,8 +24,10 @@ pub(crate) fn dead_letter(record: &Record, error: DecodeError, registry: &Regist
         reader: "issuer".to_owned(),
         reason: reason.to_owned(),
         failed_at_ms: now_ms,
-        // Without a seal key the record itself is where the letter says, until the log lets it go.
-        sealed: registry.seal(now_ms, SealPurpose::DeadLetter, &record.payload).ok(),
+        // Without a seal key, or room for it, the record itself is where the letter says, until the log lets it go.
+        sealed: (record.payload.len() <= MOST_SEALED)
+            .then(|| registry.seal(now_ms, SealPurpose::DeadLetter, &record.payload).ok())
+            .flatten(),
     };
     NewRecord { record_key: record.record_key.clone(), payload: avro::encode(&letter) }
 }

@@ -34,7 +34,7 @@ struct Small {
 }
 
 /// Files that take the place of others.
-pub(super) struct Merged {
+struct Merged {
     added: Vec<Add>,
     removed: Vec<Remove>,
 }
@@ -47,31 +47,28 @@ impl LakeTable {
     /// If files or the table's log can't be written. Then nothing has changed.
     pub async fn compact(&mut self) -> Result<bool, LakeError> {
         self.refresh().await?;
-        let merged = self.merge().await.map_err(|error| self.delta_error(error))?;
-        fail_point(COMPACTION);
-        self.replace(merged).await
+        let mut any = false;
+        for (day, small) in self.small().map_err(|error| self.delta_error(error))? {
+            for group in groups(small) {
+                let merged = self.merge(day, group).await.map_err(|error| self.delta_error(error))?;
+                fail_point(COMPACTION);
+                any |= self.replace(merged).await?;
+            }
+        }
+        Ok(any)
     }
 
     /// Writes what takes the place of small files.
-    pub(super) async fn merge(&self) -> DeltaResult<Merged> {
-        let mut merged = Merged { added: Vec::new(), removed: Vec::new() };
-        for (day, small) in self.small()? {
-            for group in groups(small) {
-                let rows = self.rows(day, &group).await?;
-                let added = files::write(&self.delta, self.table, &rows).await?;
-                merged.added.extend(added.into_iter().map(|add| Add { data_change: false, ..add }));
-                merged.removed.extend(group.into_iter().map(|file| file.remove));
-            }
-        }
-        Ok(merged)
+    async fn merge(&self, day: i32, group: Vec<Small>) -> DeltaResult<Merged> {
+        let rows = self.rows(day, &group).await?;
+        let added = files::write(&self.delta, self.table, &rows).await?;
+        let added = added.into_iter().map(|add| Add { data_change: false, ..add }).collect();
+        Ok(Merged { added, removed: group.into_iter().map(|file| file.remove).collect() })
     }
 
     /// Puts merged files in the others' place, if all of those are still there.
-    pub(super) async fn replace(&mut self, merged: Merged) -> Result<bool, LakeError> {
+    async fn replace(&mut self, merged: Merged) -> Result<bool, LakeError> {
         let Merged { added, removed } = merged;
-        if removed.is_empty() {
-            return Ok(false);
-        }
         let actions: Vec<_> =
             removed.iter().cloned().map(Action::Remove).chain(added.into_iter().map(Action::Add)).collect();
         loop {
@@ -93,6 +90,7 @@ impl LakeTable {
                 Err(DeltaTableError::Transaction {
                     source: TransactionError::MaxCommitAttempts(_) | TransactionError::VersionAlreadyExists(_),
                 }) => {
+                    self.listed = None;
                     self.refresh().await?;
                     let there = self.paths().map_err(|error| self.delta_error(error))?;
                     if !removed.iter().all(|remove| there.contains(&remove.path)) {
@@ -224,8 +222,11 @@ mod tests {
             commit(&mut lake, &mut maker, offset).await;
         }
         let mut zombie = lake.clone();
-        let late = zombie.merge().await.unwrap();
-        let early = lake.merge().await.unwrap();
+        let all = async |lake: &LakeTable| {
+            let (day, small) = lake.small().unwrap().pop_first().unwrap();
+            lake.merge(day, small).await.unwrap()
+        };
+        let (late, early) = (all(&zombie).await, all(&lake).await);
         // New rows are in nobody's way; files that are gone already are.
         commit(&mut lake, &mut maker, 5).await;
         assert!(lake.replace(early).await.unwrap());

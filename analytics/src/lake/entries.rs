@@ -53,13 +53,13 @@ pub(super) fn check_all(folder: &Path) -> Result<(), LakeError> {
     versions.into_iter().try_for_each(|version| check(&entry(folder, version)).map(drop))
 }
 
-/// The entries after this version.
-pub(super) fn check_after(folder: &Path, version: i64) -> Result<(), LakeError> {
+/// The entries after this version; whether there are any.
+pub(super) fn check_after(folder: &Path, version: i64) -> Result<bool, LakeError> {
     let mut next = version + 1;
     while check(&entry(folder, next))? {
         next += 1;
     }
-    Ok(())
+    Ok(next > version + 1)
 }
 
 /// Whether the entry is there; it is whole then.
@@ -188,7 +188,7 @@ impl LakeTable {
         let error = |error| LakeError::Delta { table: table.name(), error: Box::new(error) };
         let mut delta = handle(folder).map_err(error)?;
         delta.load_version(version.try_into().unwrap_or_default()).await.map_err(error)?;
-        Ok(Self { table, folder: folder.to_owned(), delta, positions: Default::default(), followed: 0 })
+        Ok(Self { table, folder: folder.to_owned(), delta, positions: Default::default(), followed: 0, listed: None })
     }
 }
 
@@ -206,11 +206,11 @@ mod tests {
         assert!(check_all(folder.path()).is_ok() && check_after(folder.path(), 7).is_ok());
         for damaged in [&b""[..], b"\n", b"{\"commitInfo\":{}}\n{\"txn\":{", &[0; 40]] {
             put(8, damaged);
-            for refused in [check_all(folder.path()), check_after(folder.path(), 7)] {
+            for refused in [check_all(folder.path()), check_after(folder.path(), 7).map(drop)] {
                 let refused = refused.unwrap_err().to_string();
                 assert!(refused.contains("00000000000000000008.json") && refused.contains("lake repair"), "{refused}");
             }
-            assert!(check_after(folder.path(), 8).is_ok(), "what was read already is not read again");
+            assert!(!check_after(folder.path(), 8).unwrap(), "what was read already is not read again");
         }
         // What a Delta checkpoint holds is read from there.
         fs::write(log_folder(folder.path()).join("_last_checkpoint"), r#"{"version":8,"size":3}"#).unwrap();

@@ -131,8 +131,16 @@ struct Rows<I> {
     lake: LakeTable,
     extents: Extents,
     positions: NextOffsets,
+    expected: HashMap<I, Expected>,
+}
+
+/// One that is to have a row.
+#[derive(Debug, Clone, Copy)]
+struct Expected {
     /// Whether the table has yet to pass it.
-    expected: HashMap<I, bool>,
+    in_tail: bool,
+    /// Rows that were found for it.
+    rows: u32,
 }
 
 /// How the rows of a table are told apart.
@@ -173,34 +181,47 @@ impl<I: Identity> Rows<I> {
     /// Notes what is to have a row; the first record with it decides where.
     fn expect(&mut self, identity: I, record: &Record) {
         let position = self.positions.get(&record.kafka_partition);
-        self.expected.entry(identity).or_insert(position.is_none_or(|position| record.offset >= *position));
+        let in_tail = position.is_none_or(|position| record.offset >= *position);
+        self.expected.entry(identity).or_insert(Expected { in_tail, rows: 0 });
     }
 
     async fn count(mut self) -> Result<InLake, WriterError> {
-        let distinct = i64::try_from(self.expected.len()).unwrap_or(i64::MAX);
         let mut rows = 0;
-        let mut within = self.rows("count(*)", Side::Within).await?;
+        let mut within = self.rows(Side::Within).await?;
         while let Some(batch) = within.try_next().await.map_err(|error| self.lake.query_error(error))? {
-            rows += batch.column(0).as_primitive::<Int64Type>().values().iter().sum::<i64>();
+            for identity in I::of(&batch) {
+                rows += 1;
+                if let Some(expected) = self.expected.get_mut(&identity) {
+                    expected.rows += 1;
+                }
+            }
         }
         if self.extents.values().any(|extent| extent.start > 0) {
             // What came again after the topic had let its first record go has its row from then.
-            let mut before = self.rows(I::COLUMNS, Side::Before).await?;
+            let mut before = self.rows(Side::Before).await?;
             while let Some(batch) = before.try_next().await.map_err(|error| self.lake.query_error(error))? {
                 for identity in I::of(&batch) {
-                    if let Some(in_tail) = self.expected.get_mut(&identity) {
+                    if let Some(expected) = self.expected.get_mut(&identity) {
                         rows += 1;
-                        *in_tail = false;
+                        *expected = Expected { in_tail: false, rows: expected.rows + 1 };
                     }
                 }
             }
         }
-        let tail = self.expected.values().filter(|in_tail| **in_tail).count();
-        Ok(InLake { distinct, rows, tail: i64::try_from(tail).unwrap_or(i64::MAX) })
+        let count = |of: fn(&Expected) -> bool| {
+            i64::try_from(self.expected.values().filter(|expected| of(expected)).count()).unwrap_or(i64::MAX)
+        };
+        Ok(InLake {
+            distinct: count(|_| true),
+            rows,
+            tail: count(|expected| expected.in_tail),
+            missing: count(|expected| !expected.in_tail && expected.rows == 0),
+            doubled: count(|expected| expected.rows > 1),
+        })
     }
 
     /// Rows whose records lie on this side of what the topic retains. Rows of later records than were counted lie on neither.
-    async fn rows(&self, columns: &str, side: Side) -> Result<SendableRecordBatchStream, WriterError> {
+    async fn rows(&self, side: Side) -> Result<SendableRecordBatchStream, WriterError> {
         let parts = self.extents.iter().map(|(kafka_partition, Extent { start, next })| match side {
             Side::Before => format!("(kafka_partition = {kafka_partition} AND kafka_offset < {start})"),
             Side::Within => {
@@ -208,7 +229,7 @@ impl<I: Identity> Rows<I> {
             }
         });
         let condition = parts.collect::<Vec<_>>().join(" OR ");
-        Ok(self.lake.stream(&format!("SELECT {columns} FROM lake WHERE {condition}")).await?)
+        Ok(self.lake.stream(&format!("SELECT {} FROM lake WHERE {condition}", I::COLUMNS)).await?)
     }
 }
 

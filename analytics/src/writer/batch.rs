@@ -41,6 +41,9 @@ impl Batch {
     /// Forgets partitions and their rows: whoever has them now reads them again.
     pub(super) fn lose(&mut self, kafka_partitions: &[i32]) {
         self.owned.retain(|kafka_partition, _| !kafka_partitions.contains(kafka_partition));
+        if !self.owned.values().any(Owned::has_moved) {
+            self.due = None;
+        }
     }
 
     /// Takes records; what makes no row is told with its reason, and what comes back is set aside.
@@ -65,6 +68,11 @@ impl Batch {
         self.owned.iter().any(|(kafka_partition, owned)| {
             extents.get(kafka_partition).is_some_and(|extent| owned.partition.next_offset() < extent.next)
         })
+    }
+
+    /// Whether the partition is this writer's.
+    pub(super) fn owns(&self, kafka_partition: i32) -> bool {
+        self.owned.contains_key(&kafka_partition)
     }
 
     pub(super) fn is_due(&self, most_rows: usize) -> bool {

@@ -33,6 +33,9 @@ struct Arguments {
     /// The binary to run.
     #[arg(long, default_value = "target/debug/suikang")]
     suikang: PathBuf,
+    /// Keep logs and lake in this folder, to be looked at.
+    #[arg(long)]
+    keep: Option<PathBuf>,
     /// Keep the counts in this folder as well.
     #[arg(long)]
     save: Option<PathBuf>,
@@ -53,7 +56,12 @@ async fn main() -> ExitCode {
 }
 
 async fn inflict(fault: Fault, arguments: &Arguments) -> anyhow::Result<()> {
-    let stage = Stage { suikang: std::path::absolute(&arguments.suikang)?, seed: arguments.seed, load: arguments.load };
+    let stage = Stage {
+        suikang: std::path::absolute(&arguments.suikang)?,
+        seed: arguments.seed,
+        load: arguments.load,
+        keep: arguments.keep.as_ref().map(std::path::absolute).transpose()?,
+    };
     let mut amount = fault.usual();
     amount.times = arguments.times.unwrap_or(amount.times);
     amount.time = arguments.seconds.map_or(amount.time, Duration::from_secs);

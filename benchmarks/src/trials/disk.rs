@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{Scene, Stage};
 
 /// Set where the file system can be made.
-const INSIDE: &str = "SUIKANG_TRIAL_INSIDE";
+const INSIDE: &str = "TRIAL_INSIDE";
 /// How soon the processes must say that they aren't ready.
 const SOON: Duration = Duration::from_secs(5);
 const SIZE: &str = "size=256m";

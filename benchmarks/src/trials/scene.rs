@@ -26,6 +26,8 @@ pub struct Stage {
     pub seed: u64,
     /// The load, as so many times the pace of a town of 100,000.
     pub load: f64,
+    /// Where logs and lake stay to be looked at, instead of in a temporary folder.
+    pub keep: Option<PathBuf>,
 }
 
 /// A city under load.
@@ -56,13 +58,13 @@ impl Load {
 }
 
 impl Scene {
-    /// A city whose processes are not started yet, in this folder.
+    /// A city whose processes are not started yet, in this folder unless it is to be kept.
     pub(super) async fn set(stage: &Stage, folder: tempfile::TempDir) -> anyhow::Result<Self> {
         eprintln!("trial: starting Kafka and the city");
         let broker = Broker::start().await;
         let city = City::found(
             &stage.suikang,
-            &folder.path().join("city"),
+            stage.keep.as_deref().unwrap_or(&folder.path().join("city")),
             Some(&broker.url()),
             "commit_interval_s = 1\nsave_seen_interval_s = 5\ncompact_every_commits = 10",
         )?;

@@ -228,12 +228,18 @@ impl City {
         for name in names {
             let url = format!("{}/readyz", self.address(name));
             loop {
-                if http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
-                    break;
-                }
+                let said = match http.get(&url).send().await {
+                    Ok(answer) if answer.status().is_success() => break,
+                    Ok(answer) => answer.text().await?,
+                    Err(error) => error.to_string(),
+                };
                 let ended = self.running.get_mut(name).is_none_or(|child| !matches!(child.try_wait(), Ok(None)));
                 ensure!(!ended, "{name} has ended; its log ends with\n{}", self.log_end(name));
-                ensure!(Instant::now() < deadline, "{name} is not ready; its log ends with\n{}", self.log_end(name));
+                ensure!(
+                    Instant::now() < deadline,
+                    "{name} is not ready: {said}\nits log ends with\n{}",
+                    self.log_end(name)
+                );
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }

@@ -157,12 +157,10 @@ impl Thread {
     fn run(mut self) {
         while !self.items.is_closed() {
             if let Err(error) = self.step() {
-                let fatal = !error.is_retryable();
-                // A reader that has no room is not told again and again that the broker is away.
-                if fatal || self.items.has_room() {
+                if error.is_retryable() {
+                    self.items.fail(error);
+                } else {
                     self.items.give(Item::Failed(error));
-                }
-                if fatal {
                     break;
                 }
             }
@@ -269,10 +267,13 @@ impl Thread {
     /// Which position is outside the log.
     fn outside(&self) -> ReadError {
         for (&kafka_partition, &asked) in &self.next_offsets {
-            if let Ok((start, _)) = self.consumer.fetch_watermarks(&self.name, kafka_partition, super::PATIENCE)
-                && asked < start
-            {
-                return ReadError::BeforeStart { topic: self.topic, kafka_partition, asked, start };
+            match self.consumer.fetch_watermarks(&self.name, kafka_partition, super::PATIENCE) {
+                Ok((start, _)) if asked < start => {
+                    return ReadError::BeforeStart { topic: self.topic, kafka_partition, asked, start };
+                }
+                Ok(_) => {}
+                // Not knowing is no verdict.
+                Err(error) => return unreadable(&error),
             }
         }
         ReadError::Fatal(format!("{}: a position is outside the log", self.topic))

@@ -4,7 +4,7 @@
 //! there is none. So at most one record lies above the bound.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::mpsc;
 
@@ -36,14 +36,17 @@ impl Item {
 
 pub(super) fn handover() -> (Giver, Taker) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let held = Arc::new(AtomicUsize::new(0));
-    (Giver { items: sender, held: Arc::clone(&held) }, Taker { items: receiver, held })
+    let (held, failure) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let taker = Taker { items: receiver, held: Arc::clone(&held), failure: Arc::clone(&failure) };
+    (Giver { items: sender, held, failure }, taker)
 }
 
 /// The thread's end.
 pub(super) struct Giver {
     items: mpsc::UnboundedSender<Item>,
     held: Arc<AtomicUsize>,
+    /// Whether one is on its way.
+    failure: Arc<AtomicBool>,
 }
 
 impl Giver {
@@ -51,6 +54,14 @@ impl Giver {
     pub(super) fn give(&self, item: Item) {
         self.held.fetch_add(item.bytes(), Ordering::Relaxed);
         let _ = self.items.send(item);
+    }
+
+    /// Tells of a failure, unless the reader has yet to hear of the last one. A broker that is away is told of many times a second, and a
+    /// reader that pauses after each would hear of them long after it is back.
+    pub(super) fn fail(&self, error: ReadError) {
+        if !self.failure.swap(true, Ordering::AcqRel) {
+            self.give(Item::Failed(error));
+        }
     }
 
     /// Whether there is room for records.
@@ -73,6 +84,7 @@ impl Giver {
 pub(super) struct Taker {
     items: mpsc::UnboundedReceiver<Item>,
     held: Arc<AtomicUsize>,
+    failure: Arc<AtomicBool>,
 }
 
 impl Taker {
@@ -91,6 +103,9 @@ impl Taker {
     fn let_go(&self, item: Option<Item>) -> Option<Item> {
         if let Some(item) = &item {
             self.held.fetch_sub(item.bytes(), Ordering::Relaxed);
+            if matches!(item, Item::Failed(_)) {
+                self.failure.store(false, Ordering::Release);
+            }
         }
         item
     }
@@ -101,6 +116,18 @@ mod tests {
     use suikang_schemas::Topic;
 
     use super::*;
+
+    #[test]
+    fn of_many_failures_one_is_heard() {
+        let (giver, mut taker) = handover();
+        for _ in 0..1_000 {
+            giver.fail(ReadError::Unavailable("away".to_owned()));
+        }
+        assert!(matches!(taker.try_take(), Some(Item::Failed(_))));
+        assert!(taker.try_take().is_none());
+        giver.fail(ReadError::Unavailable("away again".to_owned()));
+        assert!(matches!(taker.try_take(), Some(Item::Failed(_))));
+    }
 
     #[test]
     fn room_is_counted_in_bytes() {
