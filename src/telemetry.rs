@@ -50,6 +50,8 @@ pub(crate) fn start(settings: &TelemetrySettings) -> anyhow::Result<PrometheusHa
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // A line that can't be written, as when standard error is a file on a full disk, ends nothing.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     match settings.format {
         LogFormat::Text => lines.init(),

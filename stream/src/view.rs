@@ -96,7 +96,7 @@ impl View {
     /// Follows the topics until `shutdown`.
     ///
     /// # Errors
-    /// If the file fails, or the log for good. A log that is away is waited for.
+    /// If the file fails, or the log for good. A log that is away is waited for, and so is room on a full disk.
     ///
     /// # Panics
     /// If the view is followed already.
@@ -105,8 +105,8 @@ impl View {
         let mut state = Some(taken.expect("a view is followed once"));
         let ended = loop {
             match self.follow(&mut state, &shutdown).await {
-                Err(ViewError::Log { name, error }) if error.is_retryable() => {
-                    tracing::warn!(view = name, %error, "the log is away; the view waits");
+                Err(error) if error.is_retryable() => {
+                    tracing::warn!(view = self.shared.name, %error, "the view waits");
                     tokio::select! {
                         () = tokio::time::sleep(Duration::from_secs(1)) => {}
                         () = shutdown.cancelled() => break Ok(()),

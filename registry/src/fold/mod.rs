@@ -86,7 +86,10 @@ impl Fold for RegistryFold {
                 let mut next = Snapshot::clone(&self.snapshot.load());
                 let mut select = connection.prepare_cached("SELECT event FROM rules WHERE entity = ?1")?;
                 for entity in entities {
-                    next.put(&self.root_public_key, decode_rule(select.query_row([entity], |row| row.get(0))?)?);
+                    // Not there: set by a transaction that failed, and that is folded again later.
+                    if let Some(event) = select.query_row([entity], |row| row.get(0)).optional()? {
+                        next.put(&self.root_public_key, decode_rule(event)?);
+                    }
                 }
                 self.snapshot.store(Arc::new(next));
             }

@@ -84,3 +84,16 @@ pub enum ViewError {
         error: ReadError,
     },
 }
+
+impl ViewError {
+    /// Whether waiting may help.
+    pub(crate) fn is_retryable(&self) -> bool {
+        use rusqlite::ErrorCode::{DiskFull, SystemIoFailure};
+        match self {
+            ViewError::Log { error, .. } => error.is_retryable(),
+            // What a transaction that failed has read is read again.
+            ViewError::Sqlite { error, .. } => matches!(error.sqlite_error_code(), Some(DiskFull | SystemIoFailure)),
+            ViewError::Io { .. } | ViewError::Behind { .. } => false,
+        }
+    }
+}
