@@ -26,4 +26,4 @@ pub use log::{
 pub use partitioner::partition_of;
 pub use readiness::Readiness;
 pub use topics::{TopicDescription, TopicsError};
-pub use view::{Fold, FoldError, View, ViewError};
+pub use view::{Fold, FoldError, Positions, View, ViewError};

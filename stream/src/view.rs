@@ -21,6 +21,7 @@ use crate::metrics;
 use progress::{End, Progress};
 
 pub use fold::{Fold, FoldError, ViewError};
+pub use progress::Positions;
 
 /// Records folded in one transaction.
 const BATCH: usize = 2_000;
@@ -216,6 +217,17 @@ impl View {
             pool.push(connection);
         }
         result
+    }
+
+    /// Reads the file, and tells what that state of it has folded: the first offsets that it has not.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn read_at<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<(T, Positions)> {
+        self.read(|connection| Ok((read(connection)?, file::positions(connection)?)))
     }
 
     /// The view's name.

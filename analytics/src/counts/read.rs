@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, params};
 use serde::Serialize;
 use suikang_schemas::AreaCode;
+use suikang_stream::Positions;
 
 use super::Counts;
 
@@ -46,7 +47,8 @@ pub struct DistrictCounts {
 }
 
 impl Counts {
-    /// The counts of an area from one of the city's days to another, both included. `now_ms` says which codes have run out.
+    /// The counts of an area from one of the city's days to another, both included, and the log up to which they count. `now_ms` says which
+    /// codes have run out.
     ///
     /// # Errors
     /// SQLite's.
@@ -55,8 +57,8 @@ impl Counts {
         area: &AreaCode,
         days: std::ops::RangeInclusive<i32>,
         now_ms: i64,
-    ) -> rusqlite::Result<AreaCounts> {
-        self.view.read(|connection| read(connection, area, days, now_ms))
+    ) -> rusqlite::Result<(AreaCounts, Positions)> {
+        self.view.read_at(|connection| read(connection, area, days, now_ms))
     }
 
     /// The counts of several districts on one day, all of one moment.

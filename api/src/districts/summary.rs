@@ -13,6 +13,7 @@ use suikang_registry::http::{Bearer, Problem};
 use suikang_schemas::AreaCode;
 use suikang_schemas::area::Level;
 use suikang_schemas::registry_event::PlaceSet;
+use suikang_stream::{NextOffsets, Positions};
 
 use super::range::{Format, Range};
 use super::{csv, etag};
@@ -32,6 +33,8 @@ pub(crate) struct Summary {
     pub(crate) as_of: Option<String>,
     /// Records that were waiting to be counted when that was looked at.
     pub(crate) lag_records: i64,
+    /// The log up to which this counts: by topic and partition, the first offset that it doesn't.
+    pub(crate) cut: BTreeMap<&'static str, NextOffsets>,
     /// `final` if each of its days is.
     pub(crate) state: DayState,
     pub(crate) entries: i64,
@@ -103,11 +106,11 @@ pub(crate) async fn summary(
 
     // Asked before the counts are read, so that they hold at least as much as it says.
     let as_of_ms = state.counts.as_of_ms();
-    let counts = state.counts.area(&district, days, now_ms()).map_err(|error| {
+    let (counts, cut) = state.counts.area(&district, days, now_ms()).map_err(|error| {
         tracing::error!(%error, "the counts cannot be read");
         Problem::internal()
     })?;
-    let summary = Summary::new(place, &counts, as_of_ms, state.counts.lag());
+    let summary = Summary::new(place, &counts, as_of_ms, state.counts.lag(), cut);
 
     let format = range.format.unwrap_or_else(|| accepted(&headers));
     let etag = etag::of(&(format, summary.state, format!("{counts:?}")));
@@ -133,7 +136,7 @@ fn accepted(headers: &HeaderMap) -> Format {
 }
 
 impl Summary {
-    fn new(place: &PlaceSet, counts: &AreaCounts, as_of_ms: Option<i64>, lag_records: i64) -> Self {
+    fn new(place: &PlaceSet, counts: &AreaCounts, as_of_ms: Option<i64>, lag_records: i64, cut: Positions) -> Self {
         let total = |of: fn(&Day) -> &[i64; 24]| counts.days.iter().flat_map(|day| of(day).iter()).sum();
         let merged = |of: fn(&Day) -> &BTreeMap<String, i64>| {
             let mut all = BTreeMap::new();
@@ -153,6 +156,7 @@ impl Summary {
             to: date_of(days.last()),
             as_of: as_of_ms.map(rfc3339),
             lag_records,
+            cut: cut.into_iter().map(|(topic, next_offsets)| (topic.short_name(), next_offsets)).collect(),
             state: if is_final { DayState::Final } else { DayState::Provisional },
             entries: total(|day| &day.entries_by_hour),
             exits: total(|day| &day.exits_by_hour),

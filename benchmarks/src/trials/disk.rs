@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
 
-use super::{Scene, Stage};
+use super::Stage;
+use super::scene::{OFTEN, Scene};
 
 /// Set where the file system can be made.
 const INSIDE: &str = "TRIAL_INSIDE";
@@ -36,7 +37,7 @@ pub(super) async fn full(stage: &Stage, time: Duration) -> anyhow::Result<Value>
     std::fs::create_dir(&disk)?;
     let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", SIZE, "tmpfs"]).arg(&disk).status()?;
     ensure!(mounted.success(), "no file system could be mounted");
-    let mut scene = Scene::set(stage, folder).await?;
+    let mut scene = Scene::set(stage, folder, OFTEN).await?;
     scene.city.start_all()?;
     scene.city.ready(Duration::from_secs(120)).await?;
     let load = scene.load();

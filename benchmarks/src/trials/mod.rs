@@ -8,6 +8,7 @@ mod entries;
 mod flood;
 mod kills;
 mod rebalances;
+mod recount;
 mod scene;
 mod zombies;
 
@@ -38,6 +39,8 @@ pub enum Fault {
     OneKey,
     /// Ten times the load that is expected of the door
     Flood,
+    /// Questions while rows are written, committed, merged: each answer equals a recount of the raw log up to its cut
+    Recount,
 }
 
 /// How much of it.
@@ -61,6 +64,7 @@ impl Fault {
             Fault::Entries => (4, 0),
             Fault::OneKey => (1_000, 0),
             Fault::Flood => (10, 300),
+            Fault::Recount => (1_000, 0),
         };
         Amount { times, time: Duration::from_secs(seconds) }
     }
@@ -80,6 +84,7 @@ impl Fault {
             Fault::Entries => entries::damaged(stage).await,
             Fault::OneKey => flood::one_key(stage, amount.times).await,
             Fault::Flood => flood::many(stage, amount).await,
+            Fault::Recount => recount::all(stage, amount.times).await,
         }
     }
 }

@@ -30,6 +30,9 @@ pub struct Stage {
     pub keep: Option<PathBuf>,
 }
 
+/// The lake commits, saves and merges often, so that whatever comes finds it busy.
+pub(super) const OFTEN: &str = "commit_interval_s = 1\nsave_seen_interval_s = 5\ncompact_every_commits = 10";
+
 /// A city under load.
 pub struct Scene {
     pub(super) city: City,
@@ -58,15 +61,15 @@ impl Load {
 }
 
 impl Scene {
-    /// A city whose processes are not started yet, in this folder unless it is to be kept.
-    pub(super) async fn set(stage: &Stage, folder: tempfile::TempDir) -> anyhow::Result<Self> {
+    /// A city whose processes are not started yet, in this folder unless it is to be kept. `analytics` are lines of its configuration.
+    pub(super) async fn set(stage: &Stage, folder: tempfile::TempDir, analytics: &str) -> anyhow::Result<Self> {
         eprintln!("trial: starting Kafka and the city");
         let broker = Broker::start().await;
         let city = City::found(
             &stage.suikang,
             stage.keep.as_deref().unwrap_or(&folder.path().join("city")),
             Some(&broker.url()),
-            "commit_interval_s = 1\nsave_seen_interval_s = 5\ncompact_every_commits = 10",
+            analytics,
         )?;
         let client = Client::new(city.doors(), mint(&city.keys())?)?;
         let log = suikang_stream::open(&city.log(), Access::ReadOnly).await?;
@@ -85,7 +88,7 @@ impl Scene {
 
     /// A city that is ready.
     pub(super) async fn open(stage: &Stage) -> anyhow::Result<Self> {
-        let mut scene = Self::set(stage, tempfile::tempdir()?).await?;
+        let mut scene = Self::set(stage, tempfile::tempdir()?, OFTEN).await?;
         scene.city.start_all()?;
         scene.city.ready(Duration::from_secs(120)).await?;
         Ok(scene)

@@ -8,7 +8,8 @@ use suikang_schemas::Topic;
 use crate::log::{Log, NextOffsets, ReadError};
 
 /// First unread offsets, by topic.
-pub(super) type Positions = HashMap<Topic, NextOffsets>;
+/// By topic, the first offsets that a view has not folded.
+pub type Positions = HashMap<Topic, NextOffsets>;
 
 /// How far a view has come.
 #[derive(Debug, Clone, Default)]
