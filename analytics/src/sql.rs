@@ -19,6 +19,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::sqlparser::parser::ParserError;
 use futures::StreamExt as _;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,10 @@ use crate::{Settings, metrics};
 
 /// Queries run on this many threads: fewer than a machine has, so that the doors stay open.
 const THREADS: usize = 2;
+/// What the deepest statement takes that may be asked, and more: no more of it is memory than was used.
+const STACK_BYTES: usize = 128 * 1024 * 1024;
+/// Bytes of an answer's rows in memory; as JSON they are several times that.
+const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// Asks questions. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -90,6 +95,7 @@ impl SqlEngine {
         let threads = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("sql")
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()
             .expect("the system gives threads at start");
@@ -102,7 +108,8 @@ impl SqlEngine {
     /// # Errors
     /// [`SqlError`]; nothing of a question that was stopped goes on.
     pub async fn query(&self, sql: &str) -> Result<Answer, SqlError> {
-        guard::check(sql)?;
+        // On whichever thread asks, so that a refusal waits for nobody's query; deep enough to parse whatever is asked.
+        stacker::grow(STACK_BYTES, || guard::check(sql))?;
         let started = Instant::now();
         let patience = Duration::from_millis(self.shared.settings.query_timeout_ms);
         let threads = self.shared.threads.as_ref().expect("there until the engine is dropped");
@@ -135,12 +142,16 @@ impl Shared {
         let schema = Arc::clone(frame.schema().inner());
         let row_limit = self.settings.query_rows;
         let mut rows = frame.execute_stream().await.map_err(|error| refusal(&error))?;
-        let (mut batches, mut count) = (Vec::new(), 0);
+        let (mut batches, mut count, mut bytes) = (Vec::new(), 0, 0);
         while count <= row_limit
             && let Some(batch) = rows.next().await
         {
             let batch = batch.map_err(|error| refusal(&error))?;
             count += batch.num_rows();
+            bytes += batch.get_array_memory_size();
+            if bytes > ANSWER_BYTES {
+                return Err(SqlError::TooLarge);
+            }
             batches.push(batch);
         }
         let truncated = count > row_limit;
@@ -209,10 +220,16 @@ fn refusal(error: &datafusion::error::DataFusionError) -> SqlError {
     use datafusion::error::DataFusionError as E;
     match error.find_root() {
         E::ResourcesExhausted(_) => SqlError::TooLarge,
-        E::SQL(..) | E::Plan(_) | E::SchemaError(..) | E::Diagnostic(..) | E::Collection(_) => {
-            let text = error.strip_backtrace().replace("datafusion.public.", "").replace("Internal error: ", "");
-            let ours = text.split("\nThis issue was likely caused by").next().unwrap_or_default();
-            SqlError::Invalid(ours.to_owned())
+        E::SQL(why, _) => match why.as_ref() {
+            ParserError::TokenizerError(why) | ParserError::ParserError(why) => SqlError::Invalid(why.clone()),
+            ParserError::RecursionLimitExceeded => SqlError::Refused("nested too deeply".to_owned()),
+        },
+        E::Plan(why) => SqlError::Invalid(ours(why)),
+        E::SchemaError(..) | E::Diagnostic(..) | E::Collection(_) => SqlError::Invalid(ours(&error.strip_backtrace())),
+        // Nothing of ours broke: the question is one that it cannot plan.
+        E::Internal(why) => {
+            tracing::warn!(error = %why, "a query cannot be planned");
+            SqlError::Invalid("the query cannot be planned".to_owned())
         }
         // What isn't implemented is shown as its syntax tree.
         E::NotImplemented(why) => {
@@ -232,13 +249,30 @@ fn refusal(error: &datafusion::error::DataFusionError) -> SqlError {
     }
 }
 
+/// A text of DataFusion without its name and that of the rule which it comes from.
+fn ours(text: &str) -> String {
+    let text = text.split("\nThis issue was likely caused by").next().unwrap_or_default();
+    let text = text.rsplit("\ncaused by\n").next().unwrap_or_default();
+    text.replace("datafusion.public.", "")
+        .replace("datafusion.", "")
+        .replace("Internal error: ", "")
+        .replace("Error during planning: ", "")
+}
+
 /// A task that ends when nobody waits for it any more.
 struct AbortOnDrop<T>(tokio::task::JoinHandle<Result<T, SqlError>>);
 
 impl<T> Future for AbortOnDrop<T> {
     type Output = Result<T, SqlError>;
     fn poll(mut self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
-        std::pin::Pin::new(&mut self.0).poll(context).map(|joined| joined.unwrap_or(Err(SqlError::Broke)))
+        std::pin::Pin::new(&mut self.0).poll(context).map(|joined| {
+            joined.unwrap_or_else(|_| {
+                // Without the panic's text, which may hold what was asked.
+                tracing::error!("a query panicked");
+                // It is the question that brings this about, and nobody else's answer is touched.
+                Err(SqlError::Invalid("the query cannot be carried out".to_owned()))
+            })
+        })
     }
 }
 

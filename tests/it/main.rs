@@ -6,9 +6,11 @@ mod canary;
 mod commands;
 mod guide;
 mod hostile;
+mod hostile_sql;
 mod internals;
 mod openapi;
 mod readme;
+mod trials;
 mod walk;
 
 use std::fs::File;
