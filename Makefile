@@ -12,7 +12,7 @@ endif
 build := cargo build --workspace
 
 .DEFAULT_GOAL := help
-.PHONY: help run walk test lint deny bench kafka fmt setup setup-run
+.PHONY: help run walk trials test lint deny bench kafka fmt setup setup-run
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,6 +24,10 @@ run: setup-run ## a small living city on this machine; prints the page to open a
 walk: setup ## the whole flow on a real Kafka, as processes that get killed on the way; ends by proving the sums
 	$(build) --bin suikang --bin walk
 	@target/debug/walk
+
+trials: setup ## faults one by one under load, on a real Kafka: what must hold is counted; half an hour
+	$(build) --bin suikang --bin trial
+	@target/debug/trial --save benchmarks/results
 
 test: setup ## every test: Rust, a real Kafka, strangers' readers of codes and lake, a real browser
 	@.ci/test.py

@@ -1,12 +1,13 @@
 //! Standing counts: a view of scans and outcomes that answers a summary in microseconds, whatever the history's length.
 //!
 //! ```text
-//! entries    (checkpoint, local_date, hour, direction, verdict) → scans
-//! reasons    (checkpoint, local_date, reason) → scans
-//! fevers     (checkpoint, local_date) → scans
-//! standing   subject → committee, status, expiry hour, declaration position       the code that counts
-//! codes      (committee, status, expiry_hour) → people
-//! declared   (committee) → people
+//! entries    (district, local_date, hour, direction, verdict) → scans
+//! reasons    (district, local_date, reason) → scans
+//! fevers     (district, local_date) → scans
+//! standing   subject → district, status, expiry hour, declaration position        the code that counts
+//! codes      (district, status, expiry_hour) → people
+//! declared   (district) → people
+//! begun      (topic, kafka_partition) → the first day that is counted whole
 //! seen       (device_epoch, first) → last                                          so that each scan counts once
 //! ended      declaration_id                                                        so that each declaration counts once
 //! ```
@@ -21,7 +22,7 @@ use suikang_schemas::Topic;
 use suikang_stream::{Log, Readiness, View, ViewError};
 use tokio_util::sync::CancellationToken;
 
-pub use read::{AreaCounts, Day, DistrictCounts};
+pub use read::{Day, DistrictCounts};
 
 /// The counts. Cheap to clone; all clones are one.
 #[derive(Clone)]

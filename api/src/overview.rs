@@ -83,10 +83,10 @@ fn figures(state: &ApiState) -> Result<Overview, rusqlite::Error> {
     let mut districts = Vec::with_capacity(places.len());
     for (place, counted) in places.into_iter().zip(&counted) {
         let of = |counts: &BTreeMap<String, i64>, name: &str| counts.get(name).copied().unwrap_or(0);
-        status.green += of(&counted.counts.status, "green");
-        status.amber += of(&counted.counts.status, "amber");
-        status.red += of(&counted.counts.status, "red");
-        let today = counted.counts.days.first();
+        status.green += of(&counted.status, "green");
+        status.amber += of(&counted.status, "amber");
+        status.red += of(&counted.status, "red");
+        let today = counted.days.first();
         let entries_by_hour = today.map_or([0; HOURS], |day| day.entries_by_hour);
         districts.push(District {
             code: place.area.to_string(),
@@ -95,7 +95,7 @@ fn figures(state: &ApiState) -> Result<Overview, rusqlite::Error> {
             entries: entries_by_hour.iter().sum(),
             entries_by_hour,
             not_admitted: today.map_or(0, |day| of(&day.verdicts, "refer") + of(&day.verdicts, "refuse")),
-            declared: counted.counts.declared,
+            declared: counted.declared,
         });
     }
     let total = |of: fn(&District) -> i64| districts.iter().map(of).sum();

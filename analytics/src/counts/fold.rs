@@ -5,12 +5,18 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use suikang_schemas::outcome::{Issued, Outcome};
 use suikang_schemas::scan::{Direction, Scan, ScanUpload};
-use suikang_schemas::{Topic, avro};
+use suikang_schemas::{AreaCode, Topic, avro};
 use suikang_stream::{Fold, FoldError, Record};
 
 use crate::rows::{Possible, local_day_and_hour};
 use crate::seen::REMEMBERED_MS;
 
+/// Digits of a district's code.
+const DISTRICT_DIGITS: usize = 6;
+/// Before whatever is asked for.
+const FIRST_DAY: i32 = 0;
+
+/// Counts what comes.
 pub(super) struct CountsFold;
 
 impl Fold for CountsFold {
@@ -19,7 +25,7 @@ impl Fold for CountsFold {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn topics(&self) -> Vec<Topic> {
@@ -28,23 +34,25 @@ impl Fold for CountsFold {
 
     fn create(&self, connection: &Connection) -> rusqlite::Result<()> {
         connection.execute_batch(
-            "CREATE TABLE entries (checkpoint TEXT, local_date INTEGER, hour INTEGER, direction TEXT, verdict TEXT, scans INTEGER NOT NULL,
-                 PRIMARY KEY (checkpoint, local_date, hour, direction, verdict)) STRICT, WITHOUT ROWID;
-             CREATE TABLE reasons (checkpoint TEXT, local_date INTEGER, reason TEXT, scans INTEGER NOT NULL,
-                 PRIMARY KEY (checkpoint, local_date, reason)) STRICT, WITHOUT ROWID;
-             CREATE TABLE fevers (checkpoint TEXT, local_date INTEGER, scans INTEGER NOT NULL,
-                 PRIMARY KEY (checkpoint, local_date)) STRICT, WITHOUT ROWID;
-             CREATE TABLE standing (subject BLOB PRIMARY KEY, committee TEXT NOT NULL, status TEXT NOT NULL, expiry_hour INTEGER NOT NULL,
+            "CREATE TABLE entries (district TEXT, local_date INTEGER, hour INTEGER, direction TEXT, verdict TEXT, scans INTEGER NOT NULL,
+                 PRIMARY KEY (district, local_date, hour, direction, verdict)) STRICT, WITHOUT ROWID;
+             CREATE TABLE reasons (district TEXT, local_date INTEGER, reason TEXT, scans INTEGER NOT NULL,
+                 PRIMARY KEY (district, local_date, reason)) STRICT, WITHOUT ROWID;
+             CREATE TABLE fevers (district TEXT, local_date INTEGER, scans INTEGER NOT NULL,
+                 PRIMARY KEY (district, local_date)) STRICT, WITHOUT ROWID;
+             CREATE TABLE standing (subject BLOB PRIMARY KEY, district TEXT NOT NULL, status TEXT NOT NULL, expiry_hour INTEGER NOT NULL,
                  declaration_offset INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-             CREATE TABLE codes (committee TEXT, status TEXT, expiry_hour INTEGER, people INTEGER NOT NULL,
-                 PRIMARY KEY (committee, status, expiry_hour)) STRICT, WITHOUT ROWID;
-             CREATE TABLE declared (committee TEXT PRIMARY KEY, people INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+             CREATE TABLE codes (district TEXT, status TEXT, expiry_hour INTEGER, people INTEGER NOT NULL,
+                 PRIMARY KEY (district, status, expiry_hour)) STRICT, WITHOUT ROWID;
+             CREATE TABLE declared (district TEXT PRIMARY KEY, people INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+             CREATE TABLE begun (topic TEXT, kafka_partition INTEGER, whole_from INTEGER NOT NULL, PRIMARY KEY (topic, kafka_partition)) STRICT, WITHOUT ROWID;
              CREATE TABLE seen (device_epoch INTEGER, first INTEGER, last INTEGER NOT NULL, PRIMARY KEY (device_epoch, first)) STRICT, WITHOUT ROWID;
              CREATE TABLE ended (declaration_id BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;",
         )
     }
 
     fn apply(&mut self, transaction: &Transaction<'_>, record: &Record) -> Result<(), FoldError> {
+        note_begin(transaction, record)?;
         match record.topic {
             Topic::Scans => {
                 let upload: ScanUpload = possible(&record.payload).ok_or(FoldError::Poison("not a scan upload"))?;
@@ -64,10 +72,22 @@ fn possible<E: avro::Event + Possible>(payload: &[u8]) -> Option<E> {
     avro::decode(payload).ok().filter(E::is_possible)
 }
 
+/// Notes the first day of which a partition's counts know everything: the first ever if they began with its first record, else the day after
+/// that of the record they began with.
+fn note_begin(transaction: &Transaction<'_>, record: &Record) -> rusqlite::Result<()> {
+    let whole_from = if record.offset == 0 { FIRST_DAY } else { local_day_and_hour(record.time_ms).0 + 1 };
+    transaction.prepare_cached("INSERT OR IGNORE INTO begun VALUES (?1, ?2, ?3)")?.execute((
+        record.topic.short_name(),
+        record.kafka_partition,
+        whole_from,
+    ))?;
+    Ok(())
+}
+
 /// Counts an upload's new scans: summed up first, for most lie in the same hour.
 fn count_scans(transaction: &Transaction<'_>, upload: &ScanUpload) -> rusqlite::Result<()> {
     let new = new_seqs(transaction, upload)?;
-    let checkpoint = upload.checkpoint.as_str();
+    let district = district(&upload.checkpoint);
     let mut entries: BTreeMap<(i32, i32, &str, &str), i64> = BTreeMap::new();
     let mut reasons: BTreeMap<(i32, &str), i64> = BTreeMap::new();
     let mut fevers: BTreeMap<i32, i64> = BTreeMap::new();
@@ -86,21 +106,26 @@ fn count_scans(transaction: &Transaction<'_>, upload: &ScanUpload) -> rusqlite::
          ON CONFLICT DO UPDATE SET scans = scans + excluded.scans",
     )?;
     for ((day, hour, direction, verdict), scans) in entries {
-        add.execute(params![checkpoint, day, hour, direction, verdict, scans])?;
+        add.execute(params![district, day, hour, direction, verdict, scans])?;
     }
     let mut add = transaction.prepare_cached(
         "INSERT INTO reasons VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET scans = scans + excluded.scans",
     )?;
     for ((day, reason), scans) in reasons {
-        add.execute(params![checkpoint, day, reason, scans])?;
+        add.execute(params![district, day, reason, scans])?;
     }
     let mut add = transaction.prepare_cached(
         "INSERT INTO fevers VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET scans = scans + excluded.scans",
     )?;
     for (day, scans) in fevers {
-        add.execute(params![checkpoint, day, scans])?;
+        add.execute(params![district, day, scans])?;
     }
     Ok(())
+}
+
+/// A district's code is the beginning of every code within it.
+fn district(area: &AreaCode) -> &str {
+    area.as_str().get(..DISTRICT_DIGITS).unwrap_or(area.as_str())
 }
 
 fn direction(scan: &Scan) -> &'static str {
@@ -145,23 +170,23 @@ fn count_outcome(transaction: &Transaction<'_>, outcome: &Outcome, record: &Reco
     let (Some(issued), true) = (&outcome.issued, new > 0) else { return Ok(()) };
     let subject = outcome.subject.0.as_slice();
     let former: Option<(String, String, i64, i64)> = transaction
-        .prepare_cached("SELECT committee, status, expiry_hour, declaration_offset FROM standing WHERE subject = ?1")?
+        .prepare_cached("SELECT district, status, expiry_hour, declaration_offset FROM standing WHERE subject = ?1")?
         .query_row([subject], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
         .optional()?;
     if former.as_ref().is_some_and(|(.., offset)| *offset > outcome.declaration_position.offset) {
         return Ok(());
     }
-    if let Some((committee, status, expiry_hour, _)) = &former {
-        add_code(transaction, committee, status, *expiry_hour, -1)?;
-        add_declared(transaction, committee, -1)?;
+    if let Some((district, status, expiry_hour, _)) = &former {
+        add_code(transaction, district, status, *expiry_hour, -1)?;
+        add_declared(transaction, district, -1)?;
     }
-    let committee = outcome.committee.as_str();
+    let district = district(&outcome.committee);
     let expiry_hour = expiry_hour(issued);
-    add_code(transaction, committee, issued.status.as_str(), expiry_hour, 1)?;
-    add_declared(transaction, committee, 1)?;
+    add_code(transaction, district, issued.status.as_str(), expiry_hour, 1)?;
+    add_declared(transaction, district, 1)?;
     transaction.prepare_cached("INSERT OR REPLACE INTO standing VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
         subject,
-        committee,
+        district,
         issued.status.as_str(),
         expiry_hour,
         outcome.declaration_position.offset
@@ -176,7 +201,7 @@ fn expiry_hour(issued: &Issued) -> i64 {
 
 fn add_code(
     transaction: &Transaction<'_>,
-    committee: &str,
+    district: &str,
     status: &str,
     expiry_hour: i64,
     people: i64,
@@ -185,15 +210,41 @@ fn add_code(
         .prepare_cached(
             "INSERT INTO codes VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET people = people + excluded.people",
         )?
-        .execute(params![committee, status, expiry_hour, people])?;
+        .execute(params![district, status, expiry_hour, people])?;
     Ok(())
 }
 
-fn add_declared(transaction: &Transaction<'_>, committee: &str, people: i64) -> rusqlite::Result<()> {
+fn add_declared(transaction: &Transaction<'_>, district: &str, people: i64) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
             "INSERT INTO declared VALUES (?1, ?2) ON CONFLICT DO UPDATE SET people = people + excluded.people",
         )?
-        .execute(params![committee, people])?;
+        .execute(params![district, people])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_that_begin_late_know_from_which_day_they_are_whole() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        CountsFold.create(&connection).unwrap();
+        let whole_from = |connection: &Connection| -> i32 {
+            connection.query_row("SELECT coalesce(max(whole_from), 0) FROM begun", [], |row| row.get(0)).unwrap()
+        };
+        let mut fold = |kafka_partition, offset, time_ms| {
+            let record =
+                Record { topic: Topic::Scans, kafka_partition, offset, record_key: vec![], payload: vec![], time_ms };
+            let transaction = connection.transaction().unwrap();
+            assert!(matches!(CountsFold.apply(&transaction, &record), Err(FoldError::Poison(_))));
+            transaction.commit().unwrap();
+            whole_from(&connection)
+        };
+        let day_ms = 86_400_000;
+        assert_eq!(fold(0, 0, 18_300 * day_ms), 0, "from the first record on");
+        assert_eq!(fold(0, 9, 18_310 * day_ms), 0, "what follows changes nothing");
+        assert_eq!(fold(1, 5, 18_320 * day_ms), 18_321, "what came before is gone");
+    }
 }

@@ -1,4 +1,4 @@
-//! Reading the counts of an area: a range of codes that begin alike.
+//! Reading the counts of a district.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use suikang_stream::Positions;
 
 use super::Counts;
 
-/// Scans of one area on one of the city's days.
+/// Scans of one district on one of the city's days.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Day {
     /// Days since 1970.
@@ -26,39 +26,33 @@ pub struct Day {
     pub fevers: i64,
 }
 
-/// Everything that is counted of an area.
+/// Everything that is counted of a district.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AreaCounts {
+pub struct DistrictCounts {
     /// A day each, from the first asked for to the last.
     pub days: Vec<Day>,
     /// People whose code has not run out, by status.
     pub status: BTreeMap<String, i64>,
     /// People who have ever got a code.
     pub declared: i64,
-}
-
-/// A district on the first page.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DistrictCounts {
-    /// Which.
-    pub district: AreaCode,
-    /// Its counts of one day.
-    pub counts: AreaCounts,
+    /// The first day of which everything is counted, in days since 1970. Counts that began after the log had let go its first records know
+    /// nothing, or not all, of those before.
+    pub whole_from: i32,
 }
 
 impl Counts {
-    /// The counts of an area from one of the city's days to another, both included, and the log up to which they count. `now_ms` says which
+    /// The counts of a district from one of the city's days to another, both included, and the log up to which they count. `now_ms` says which
     /// codes have run out.
     ///
     /// # Errors
     /// SQLite's.
-    pub fn area(
+    pub fn district(
         &self,
-        area: &AreaCode,
+        district: &AreaCode,
         days: std::ops::RangeInclusive<i32>,
         now_ms: i64,
-    ) -> rusqlite::Result<(AreaCounts, Positions)> {
-        self.view.read_at(|connection| read(connection, area, days, now_ms))
+    ) -> rusqlite::Result<(DistrictCounts, Positions)> {
+        self.view.read_at(|connection| read(connection, district, days, now_ms))
     }
 
     /// The counts of several districts on one day, all of one moment.
@@ -66,35 +60,25 @@ impl Counts {
     /// # Errors
     /// SQLite's.
     pub fn districts(&self, districts: &[AreaCode], day: i32, now_ms: i64) -> rusqlite::Result<Vec<DistrictCounts>> {
-        self.view.read(|connection| {
-            districts
-                .iter()
-                .map(|district| {
-                    Ok(DistrictCounts {
-                        district: district.clone(),
-                        counts: read(connection, district, day..=day, now_ms)?,
-                    })
-                })
-                .collect()
-        })
+        self.view
+            .read(|connection| districts.iter().map(|district| read(connection, district, day..=day, now_ms)).collect())
     }
 }
 
 fn read(
     connection: &Connection,
-    area: &AreaCode,
+    district: &AreaCode,
     days: std::ops::RangeInclusive<i32>,
     now_ms: i64,
-) -> rusqlite::Result<AreaCounts> {
-    // Codes of what lies inside begin with the area's own; nothing else sorts between it and itself followed by the last character.
-    let (from, to) = (area.as_str(), format!("{}\u{10ffff}", area.as_str()));
+) -> rusqlite::Result<DistrictCounts> {
+    let district = district.as_str();
     let mut by_day: BTreeMap<i32, Day> = days.clone().map(|day| (day, Day { day, ..Day::default() })).collect();
     let (first, last) = (*days.start(), *days.end());
-    let range = params![from, to, first, last];
+    let range = params![district, first, last];
 
     let mut entries = connection.prepare_cached(
-        "SELECT local_date, hour, direction, verdict, sum(scans) FROM entries
-         WHERE checkpoint BETWEEN ?1 AND ?2 AND local_date BETWEEN ?3 AND ?4 GROUP BY 1, 2, 3, 4",
+        "SELECT local_date, hour, direction, verdict, scans FROM entries
+         WHERE district = ?1 AND local_date BETWEEN ?2 AND ?3",
     )?;
     let mut rows = entries.query(range)?;
     while let Some(row) = rows.next()? {
@@ -107,8 +91,7 @@ fn read(
     }
 
     let mut reasons = connection.prepare_cached(
-        "SELECT local_date, reason, sum(scans) FROM reasons
-         WHERE checkpoint BETWEEN ?1 AND ?2 AND local_date BETWEEN ?3 AND ?4 GROUP BY 1, 2",
+        "SELECT local_date, reason, scans FROM reasons WHERE district = ?1 AND local_date BETWEEN ?2 AND ?3",
     )?;
     let mut rows = reasons.query(range)?;
     while let Some(row) = rows.next()? {
@@ -117,10 +100,8 @@ fn read(
         }
     }
 
-    let mut fevers = connection.prepare_cached(
-        "SELECT local_date, sum(scans) FROM fevers
-         WHERE checkpoint BETWEEN ?1 AND ?2 AND local_date BETWEEN ?3 AND ?4 GROUP BY 1",
-    )?;
+    let mut fevers = connection
+        .prepare_cached("SELECT local_date, scans FROM fevers WHERE district = ?1 AND local_date BETWEEN ?2 AND ?3")?;
     let mut rows = fevers.query(range)?;
     while let Some(row) = rows.next()? {
         if let Some(day) = by_day.get_mut(&row.get(0)?) {
@@ -129,13 +110,15 @@ fn read(
     }
 
     let mut status = connection.prepare_cached(
-        "SELECT status, sum(people) FROM codes WHERE committee BETWEEN ?1 AND ?2 AND expiry_hour >= ?3 GROUP BY 1 HAVING sum(people) > 0",
+        "SELECT status, sum(people) FROM codes WHERE district = ?1 AND expiry_hour >= ?2 GROUP BY 1 HAVING sum(people) > 0",
     )?;
     let status = status
-        .query_map(params![from, to, now_ms.div_euclid(3_600_000)], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map(params![district, now_ms.div_euclid(3_600_000)], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     let declared = connection
-        .prepare_cached("SELECT coalesce(sum(people), 0) FROM declared WHERE committee BETWEEN ?1 AND ?2")?
-        .query_row(params![from, to], |row| row.get(0))?;
-    Ok(AreaCounts { days: by_day.into_values().collect(), status, declared })
+        .prepare_cached("SELECT coalesce(sum(people), 0) FROM declared WHERE district = ?1")?
+        .query_row(params![district], |row| row.get(0))?;
+    let whole_from =
+        connection.prepare_cached("SELECT coalesce(max(whole_from), 0) FROM begun")?.query_row([], |row| row.get(0))?;
+    Ok(DistrictCounts { days: by_day.into_values().collect(), status, declared, whole_from })
 }

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use suikang_analytics::counts::{AreaCounts, Day};
+use suikang_analytics::counts::{Day, DistrictCounts};
 use suikang_registry::Action;
 use suikang_registry::http::{Bearer, Problem};
 use suikang_schemas::AreaCode;
@@ -75,6 +75,8 @@ pub(crate) struct DayRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum DayState {
+    /// These counts began later than the day: the log had let go what came before. SQL knows it.
+    Partial,
     /// The day is not over, or the counts have not come to its end.
     Provisional,
     /// The day is over, and everything that had arrived by its end is counted.
@@ -106,7 +108,7 @@ pub(crate) async fn summary(
 
     // Asked before the counts are read, so that they hold at least as much as it says.
     let as_of_ms = state.counts.as_of_ms();
-    let (counts, cut) = state.counts.area(&district, days, now_ms()).map_err(|error| {
+    let (counts, cut) = state.counts.district(&district, days, now_ms()).map_err(|error| {
         tracing::error!(%error, "the counts cannot be read");
         Problem::internal()
     })?;
@@ -136,7 +138,7 @@ fn accepted(headers: &HeaderMap) -> Format {
 }
 
 impl Summary {
-    fn new(place: &PlaceSet, counts: &AreaCounts, as_of_ms: Option<i64>, lag_records: i64, cut: Positions) -> Self {
+    fn new(place: &PlaceSet, counts: &DistrictCounts, as_of_ms: Option<i64>, lag_records: i64, cut: Positions) -> Self {
         let total = |of: fn(&Day) -> &[i64; 24]| counts.days.iter().flat_map(|day| of(day).iter()).sum();
         let merged = |of: fn(&Day) -> &BTreeMap<String, i64>| {
             let mut all = BTreeMap::new();
@@ -145,9 +147,15 @@ impl Summary {
             }
             all
         };
-        let days: Vec<_> = counts.days.iter().map(|day| DayRow::new(day, as_of_ms)).collect();
+        let days: Vec<_> = counts
+            .days
+            .iter()
+            .map(|day| DayRow::new(day, DayState::of(day.day, counts.whole_from, as_of_ms)))
+            .collect();
         let date_of = |row: Option<&DayRow>| row.map(|row| row.date.clone()).unwrap_or_default();
-        let is_final = days.iter().all(|day| day.state == DayState::Final);
+        let has = |state| days.iter().any(|day| day.state == state);
+        let state =
+            [DayState::Partial, DayState::Provisional].into_iter().find(|state| has(*state)).unwrap_or(DayState::Final);
         Self {
             district: place.area.to_string(),
             name_zh: place.name_zh.clone(),
@@ -157,7 +165,7 @@ impl Summary {
             as_of: as_of_ms.map(rfc3339),
             lag_records,
             cut: cut.into_iter().map(|(topic, next_offsets)| (topic.short_name(), next_offsets)).collect(),
-            state: if is_final { DayState::Final } else { DayState::Provisional },
+            state,
             entries: total(|day| &day.entries_by_hour),
             exits: total(|day| &day.exits_by_hour),
             verdicts: merged(|day| &day.verdicts),
@@ -187,10 +195,10 @@ impl Coverage {
 }
 
 impl DayRow {
-    fn new(day: &Day, as_of_ms: Option<i64>) -> Self {
+    fn new(day: &Day, state: DayState) -> Self {
         Self {
             date: date(day.day).to_string(),
-            state: DayState::of(day.day, as_of_ms),
+            state,
             entries_by_hour: day.entries_by_hour,
             exits_by_hour: day.exits_by_hour,
             verdicts: day.verdicts.clone(),
@@ -201,12 +209,16 @@ impl DayRow {
 }
 
 impl DayState {
-    fn of(day: i32, as_of_ms: Option<i64>) -> Self {
+    fn of(day: i32, whole_from: i32, as_of_ms: Option<i64>) -> Self {
+        if day < whole_from {
+            return Self::Partial;
+        }
         if as_of_ms.is_some_and(|as_of_ms| as_of_ms >= end_ms(day)) { Self::Final } else { Self::Provisional }
     }
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
+            Self::Partial => "partial",
             Self::Provisional => "provisional",
             Self::Final => "final",
         }
@@ -219,9 +231,10 @@ mod tests {
 
     #[test]
     fn a_day_is_final_once_the_counts_have_passed_its_end() {
-        assert_eq!(DayState::of(18_320, None), DayState::Provisional);
-        assert_eq!(DayState::of(18_320, Some(end_ms(18_320) - 1)), DayState::Provisional);
-        assert_eq!(DayState::of(18_320, Some(end_ms(18_320))), DayState::Final);
+        assert_eq!(DayState::of(18_320, 0, None), DayState::Provisional);
+        assert_eq!(DayState::of(18_320, 0, Some(end_ms(18_320) - 1)), DayState::Provisional);
+        assert_eq!(DayState::of(18_320, 18_320, Some(end_ms(18_320))), DayState::Final);
+        assert_eq!(DayState::of(18_320, 18_321, Some(end_ms(18_320))), DayState::Partial);
     }
 
     #[test]
