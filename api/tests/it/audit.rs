@@ -62,7 +62,8 @@ async fn what_cannot_be_written_down_does_not_happen() {
     assert_eq!(city.send(mine).await.status, 200, "a holder needs no audit to see a code");
     city.mute(false);
     for ask in asks() {
-        assert_eq!(city.send(ask).await.status, 200);
+        let answer = city.send(ask).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
     }
     let chains: BTreeSet<_> = city.audited().await.into_iter().map(|(entry, _)| (entry.node, entry.seq)).collect();
     assert_eq!(chains.len(), 4, "after a failure another chain begins, so no number is used twice: {chains:?}");
