@@ -9,8 +9,10 @@ use serde_json::{Value, json};
 
 use super::{Scene, Stage};
 
-/// What becomes of an entry.
-const DAMAGES: [(&str, fn(Vec<u8>) -> Vec<u8>); 4] = [
+/// What becomes of an entry, and its name.
+type Damage = (&'static str, fn(Vec<u8>) -> Vec<u8>);
+
+const DAMAGES: [Damage; 4] = [
     ("cut short", |entry| entry[..entry.len() * 2 / 3].to_vec()),
     ("emptied", |_| Vec::new()),
     ("zeroed", |entry| vec![0; entry.len()]),
