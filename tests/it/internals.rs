@@ -107,8 +107,8 @@ async fn no_answer_to_sql_tells_where_the_lake_is_or_what_answers() {
     }
     for (sql, expected) in [
         ("EXPLAIN SELECT seq FROM scans", 200),
-        ("EXPLAIN VERBOSE SELECT seq FROM scans", 200),
-        ("EXPLAIN FORMAT TREE SELECT seq FROM scans", 200),
+        ("EXPLAIN VERBOSE SELECT seq FROM scans", 422),
+        ("EXPLAIN FORMAT TREE SELECT seq FROM scans", 422),
         ("SELECT version()", 422),
         ("SELECT * FROM nowhere", 422),
         ("SELECT * FROM '/etc/passwd'", 422),

@@ -11,9 +11,10 @@ use super::{DemoCity, demo_city, guide, suikang};
 const STAGES: [&str; 5] = ["up", "ingest", "issuer", "analytics", "api"];
 
 /// The targets that may be shown, and what runs each. One that isn't here has no test.
-const TARGETS: [(&str, &str); 6] = [
+const TARGETS: [(&str, &str); 7] = [
     ("run", "its program is the city of these tests"),
     ("walk", "walk.rs walks in short"),
+    ("trials", "trials.rs inflicts some in short"),
     ("test", ".ci/run"),
     ("lint", ".ci/run"),
     ("setup", "the other targets do it first"),
