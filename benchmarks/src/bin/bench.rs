@@ -1,0 +1,99 @@
+//! What the system costs and how fast it is, beside what nobody can beat. Optimized builds only.
+//!
+//! ```text
+//! cargo build --release --workspace --bins
+//! target/release/bench flow       each stage on a real Kafka: door, issuer, gateway, writer, freshness
+//! target/release/bench history    a history of scans: the writer at size, restarts, summaries, ten questions beside DuckDB
+//!                       … --save benchmarks/results
+//! ```
+
+use std::path::PathBuf;
+
+use anyhow::ensure;
+use clap::{Parser, Subcommand};
+use suikang_benchmarks::measure::{floors, flow, history};
+use suikang_benchmarks::report::report;
+
+/// Measure what the system costs, beside what nobody can beat.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+    /// The binary to run.
+    #[arg(long, default_value = "target/release/suikang", global = true)]
+    suikang: PathBuf,
+    /// What is drawn follows from it.
+    #[arg(long, default_value_t = 1, global = true)]
+    seed: u64,
+    /// Keep the figures in this folder as well.
+    #[arg(long, global = true)]
+    save: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Each stage by itself: door, issuer, gateway, writer, freshness
+    Flow {
+        /// People who declare and renew.
+        #[arg(long, default_value_t = 5_000)]
+        people: usize,
+        /// Renewals that are measured.
+        #[arg(long, default_value_t = 60_000)]
+        renewals: u64,
+        /// Uploads that are measured.
+        #[arg(long, default_value_t = 20_000)]
+        uploads: u64,
+        /// Scans in each.
+        #[arg(long, default_value_t = 100)]
+        scans: usize,
+        /// Single scans that are looked for in SQL.
+        #[arg(long, default_value_t = 300)]
+        looks: usize,
+    },
+    /// A history of scans, restarts, summaries, ten questions beside DuckDB
+    History {
+        /// How many.
+        #[arg(long, default_value_t = 11_000_000)]
+        scans: u64,
+        /// Days over which they are spread.
+        #[arg(long, default_value_t = 2)]
+        days: u32,
+        /// How often each question is put.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Keep log and lake in this folder.
+        #[arg(long)]
+        keep: Option<PathBuf>,
+    },
+    /// Answer every request alike; the flow starts it as its floor
+    #[command(hide = true)]
+    ServeFixed {
+        /// Host and port.
+        address: String,
+    },
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let Arguments { what, suikang, seed, save } = Arguments::parse();
+    if let What::ServeFixed { address } = &what {
+        return floors::serve_fixed(address).await;
+    }
+    if cfg!(debug_assertions) {
+        eprintln!("bench: an unoptimized build measures nothing but itself: build it with --release");
+    }
+    let suikang = std::path::absolute(suikang)?;
+    ensure!(suikang.exists(), "{} isn't there; build it, or name another with --suikang", suikang.display());
+    let (name, figures) = match what {
+        What::Flow { people, renewals, uploads, scans, looks } => {
+            let plan = flow::Plan { suikang, people, renewals, uploads, scans, looks, seed };
+            ("flow".to_owned(), flow::flow(&plan).await?)
+        }
+        What::History { scans, days, rounds, keep } => {
+            let plan = history::Plan { suikang, scans, days, rounds, seed, keep };
+            (format!("history-{}m", scans / 1_000_000), history::history(&plan).await?)
+        }
+        What::ServeFixed { .. } => unreachable!("served above"),
+    };
+    report(&name, &figures, save.as_deref())
+}

@@ -1,0 +1,359 @@
+//! The flow, stage by stage: a renewal per request at the door, codes from the issuer, uploads at the gateway, rows in the lake, and how soon
+//! SQL shows them. Each stage runs alone, so that its processes' time is its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use serde_json::{Value, json};
+use suikang_analytics::lake::LakeTable;
+use suikang_analytics::tables::Table;
+use suikang_schemas::registry_event::{Change, RegistryEvent};
+use suikang_schemas::{DeviceEpoch, Topic, avro};
+use suikang_stream::testing::Broker;
+use suikang_stream::{Access, Log, Record};
+use uuid::Uuid;
+
+use super::cost::{Meter, Spent, as_f64, round};
+use super::load::{Load, post, send, send_well};
+use super::questions::ask;
+use super::{Floor, floors, gates::Gates};
+use crate::simulate::account::percentiles_ms;
+use crate::simulate::{Client, Mint, Resident, Residents};
+use crate::walk::{City, each, mint};
+
+/// Requests at once at the door: a request waits for the broker's acknowledgement, and others use the time.
+const DOOR_CONNECTIONS: usize = 64;
+const GATEWAY_CONNECTIONS: usize = 16;
+/// Declarations that an issuer takes at once, as its settings have it by default.
+const ISSUER_BATCH: usize = 500;
+const DOOR: &str = "ingest-1";
+
+/// How much of it.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The `suikang` binary.
+    pub suikang: PathBuf,
+    /// People who declare once, and then renew in turns.
+    pub people: usize,
+    /// Renewals.
+    pub renewals: u64,
+    /// Uploads of scans.
+    pub uploads: u64,
+    /// Scans in an upload.
+    pub scans: usize,
+    /// Single scans that are looked for in SQL.
+    pub looks: usize,
+    /// Everything drawn follows from it.
+    pub seed: u64,
+}
+
+struct Bench {
+    city: City,
+    broker: Broker,
+    log: Arc<dyn Log>,
+    mint: Mint,
+    plan: Plan,
+}
+
+/// Measures every stage.
+///
+/// # Errors
+/// If a process or a request fails.
+pub async fn flow(plan: &Plan) -> anyhow::Result<Value> {
+    let folder = tempfile::tempdir()?;
+    say("starting Kafka and a door");
+    let broker = Broker::start().await;
+    // The lake commits once a minute or less often: freshness is the tail's.
+    let city = City::found(&plan.suikang, &folder.path().join("city"), Some(&broker.url()), "commit_interval_s = 60")?;
+    let log = suikang_stream::open(&city.log(), Access::ReadOnly).await?;
+    let mint = mint(&city.keys())?;
+    let mut bench = Bench { city, broker, log, mint, plan: plan.clone() };
+    let door = bench.door().await?;
+    let issuer = bench.issuer(&door.1).await?;
+    let gateway = bench.gateway().await?;
+    let writer = bench.writer().await?;
+    let fresh = bench.fresh().await?;
+    let all_in = gateway.1.of_all() + writer.1.of_all();
+    let bytes = bench.bytes(folder.path()).await?;
+    Ok(json!({
+        "seed": plan.seed, "door": door.0, "issuer": issuer, "gateway": gateway.0, "writer": writer.0, "fresh": fresh, "bytes": bytes,
+        "scan_all_in_cpu_us": round(all_in),
+    }))
+}
+
+impl Bench {
+    async fn start(&mut self, name: &'static str) -> anyhow::Result<()> {
+        self.city.start(name)?;
+        self.city.ready(Duration::from_secs(120)).await
+    }
+
+    /// Processes to watch: these, the broker, and the load itself.
+    fn meter(&self, names: &[&'static str]) -> anyhow::Result<Meter> {
+        let mut watched = vec![("broker", self.broker.pid()), ("client", std::process::id())];
+        for name in names {
+            watched.push((name, self.city.pid(name)?));
+        }
+        Meter::start(&watched)
+    }
+
+    fn load(&self, connections: usize, requests: u64, make: super::load::Make) -> Load {
+        let address = self.city.address(DOOR).trim_start_matches("http://").to_owned();
+        Load { address, connections, requests, pace: None, make }
+    }
+
+    fn declare(&self, people: &Arc<Vec<(Resident, String)>>, wait: bool) -> super::load::Make {
+        let people = Arc::clone(people);
+        Arc::new(move |number| {
+            let (_, token) = &people[usize::try_from(number).unwrap_or(0) % people.len()];
+            let body = people[usize::try_from(number).unwrap_or(0) % people.len()].0.declaration.to_string();
+            let mut request = post("/v1/declarations", token, Some(("idempotency-key", &Uuid::now_v7().to_string())), body);
+            if wait {
+                request.headers_mut().insert("prefer", "wait=10".parse().expect("a header"));
+            }
+            request
+        })
+    }
+
+    /// Renewals, one per request, while no issuer runs.
+    async fn door(&mut self) -> anyhow::Result<(Value, Spent)> {
+        self.start(DOOR).await?;
+        self.start("issuer-1").await?;
+        say("everybody declares for the first time");
+        let drawn: Vec<_> = Residents::new(self.plan.seed, "bench").take(self.plan.people).collect();
+        let tokens = drawn.into_iter().map(|resident| {
+            let (role, area) = resident.caller();
+            let token = (self.mint)(role, &area, &resident.login);
+            (resident, token)
+        });
+        let people = Arc::new(tokens.collect::<Vec<_>>());
+        let declare = self.declare(&people, false);
+        let first = send(self.load(DOOR_CONNECTIONS, people.len() as u64, declare)).await?;
+        // Drawn people share a number now and then, and one who isn't the holder is refused; those don't renew.
+        let refused: std::collections::HashSet<_> = first.refused.iter().map(|(number, _)| *number).collect();
+        let known = people.iter().enumerate().filter(|(number, _)| !refused.contains(&(*number as u64)));
+        let people: Arc<Vec<_>> = Arc::new(known.map(|(_, known)| known.clone()).collect());
+        ensure!(people.len() * 10 > refused.len() * 100, "{} of the first declarations were refused", refused.len());
+        self.codes_for_all().await?;
+        self.city.kill("issuer-1")?;
+
+        say("renewals, one per request");
+        let meter = self.meter(&[DOOR])?;
+        let mut renewed =
+            send_well(self.load(DOOR_CONNECTIONS, self.plan.renewals, self.declare(&people, false))).await?;
+        let spent = meter.stop(self.plan.renewals)?;
+        let [median_ms, p99_ms] = renewed.percentiles_ms();
+        let fixed = self.fixed(DOOR_CONNECTIONS, self.plan.renewals, self.declare(&people, false)).await?;
+        let renewals = self.records(Topic::Declarations, self.plan.renewals).await?;
+        let bare = floors::produce(&self.broker.url(), &renewals, self.plan.renewals).await?;
+        let floor = fixed.of("fixed") + bare.of("bare");
+
+        say("declaration to code at half the load that both carry together");
+        self.start("issuer-1").await?;
+        self.codes_for_all().await?;
+        let pace = spent.per_second() / 4.0;
+        let mut load = self.load(256, (pace * 15.0) as u64, self.declare(&people, true));
+        load.pace = Some(pace);
+        let mut waited = send_well(load).await?;
+        let [code_median_ms, code_p99_ms] = waited.percentiles_ms();
+        self.city.kill("issuer-1")?;
+        // For the issuer, which has nothing to do now.
+        send_well(self.load(DOOR_CONNECTIONS, self.plan.renewals, self.declare(&people, false))).await?;
+        let figures = json!({
+            "spent": spent.figures(), "median_ms": median_ms, "p99_ms": p99_ms, "connections": DOOR_CONNECTIONS,
+            "fixed_reply": fixed.figures(), "bare_produce": bare.figures(),
+            "of_floor": round(spent.of(DOOR) / floor),
+            "to_code": {"per_second": pace.round(), "median_ms": code_median_ms, "p99_ms": code_p99_ms},
+        });
+        Ok((figures, spent))
+    }
+
+    /// The same requests at a server that answers without looking.
+    async fn fixed(&self, connections: usize, requests: u64, make: super::load::Make) -> anyhow::Result<Spent> {
+        let floor = Floor::start().await?;
+        let meter = Meter::start(&[("fixed", floor.pid()), ("client", std::process::id())])?;
+        send_well(Load { address: floor.address.clone(), connections, requests, pace: None, make }).await?;
+        meter.stop(requests)
+    }
+
+    /// Codes for the renewals that wait.
+    async fn issuer(&mut self, _door: &Spent) -> anyhow::Result<Value> {
+        say("codes for the renewals that wait");
+        let count = u64::try_from(self.end_of(Topic::Declarations).await? - self.end_of(Topic::Codes).await?)?;
+        // What a start costs by itself.
+        self.city.start("issuer-1")?;
+        let meter = self.meter(&["issuer-1"])?;
+        self.codes_for_all().await?;
+        let spent = meter.stop(count)?;
+        self.city.ready(Duration::from_secs(60)).await?;
+        let policy = self.policy().await?;
+        let bare = floors::issue(self.log.as_ref(), &self.broker.url(), &policy, ISSUER_BATCH).await?;
+        self.city.kill("issuer-1")?;
+        Ok(json!({
+            "spent": spent.figures(), "without_care": bare.figures(),
+            "of_floor": round(bare.of("bare") / spent.of("issuer-1")),
+        }))
+    }
+
+    async fn policy(&self) -> anyhow::Result<String> {
+        let mut found = None;
+        each(self.log.as_ref(), Topic::Registry, |record| {
+            if let Change::PolicySet(policy) = avro::decode::<RegistryEvent>(&record.payload)?.change {
+                found = Some(policy.expression);
+            }
+            Ok(())
+        })
+        .await?;
+        found.context("the registry has a policy")
+    }
+
+    /// Uploads of decided scans.
+    async fn gateway(&mut self) -> anyhow::Result<(Value, Spent)> {
+        say("uploads of scans");
+        let scans = self.plan.uploads * self.plan.scans as u64;
+        let gates = Arc::new(Gates::new(self.plan.seed, self.plan.scans, &self.mint));
+        let make = |gates: &Arc<Gates>| -> super::load::Make {
+            let gates = Arc::clone(gates);
+            Arc::new(move |number| gates.upload(number))
+        };
+        let meter = self.meter(&[DOOR])?;
+        let mut sent = send_well(self.load(GATEWAY_CONNECTIONS, self.plan.uploads, make(&gates))).await?;
+        let spent = meter.stop(scans)?;
+        let [median_ms, p99_ms] = sent.percentiles_ms();
+        let fixed = self.fixed(GATEWAY_CONNECTIONS, self.plan.uploads, make(&gates)).await?;
+        let uploads = self.records(Topic::Scans, self.plan.uploads).await?;
+        let bare = floors::produce(&self.broker.url(), &uploads, scans).await?;
+        let figures = json!({
+            "scans_per_upload": self.plan.scans, "spent": spent.figures(), "median_ms": median_ms, "p99_ms": p99_ms,
+            "connections": GATEWAY_CONNECTIONS, "fixed_reply_per_scan": fixed.figures(), "bare_produce": bare.figures(),
+            "of_bare_throughput": round(spent.per_second() / bare.per_second()),
+        });
+        Ok((figures, spent))
+    }
+
+    /// From the log to the lake.
+    async fn writer(&mut self) -> anyhow::Result<(Value, Spent)> {
+        say("rows for the lake");
+        let scans = self.plan.uploads * self.plan.scans as u64;
+        self.start("analytics").await?;
+        let meter = Meter::start(&[("broker", self.broker.pid()), ("analytics", self.city.pid("analytics")?)])?;
+        let spent = in_lake(&self.city, self.log.as_ref()).await.and_then(|()| meter.stop(scans))?;
+        let uploads = self.records(Topic::Scans, self.plan.uploads).await?;
+        let (floor, _) = floors::decode_and_encode(&uploads)?;
+        let figures = json!({
+            "spent": spent.figures(), "decode_and_encode": floor.figures(), "of_floor": round(floor.of("bare") / spent.of("analytics")),
+        });
+        Ok((figures, spent))
+    }
+
+    /// How soon an acknowledged scan is seen in SQL, the question's own time included.
+    async fn fresh(&mut self) -> anyhow::Result<Value> {
+        say("from acknowledged to visible");
+        self.start("api").await?;
+        let reader = Client::new(vec![self.city.reader()], Arc::clone(&self.mint))?;
+        let gates = Gates::new(self.plan.seed, 1, &self.mint);
+        let mut took = Vec::new();
+        for _ in 0..self.plan.looks {
+            let epoch = DeviceEpoch(rand::random());
+            let one = Arc::new(gates.upload_of(epoch, 1, 0));
+            let make: super::load::Make = Arc::new(move |_| (*one).clone());
+            send_well(self.load(1, 1, make)).await?;
+            let acknowledged = Instant::now();
+            let sql = format!("SELECT count(*) AS n FROM scans WHERE device_epoch = {}", epoch.to_i64());
+            while ask(&reader, &sql).await?.0[0]["n"] != 1 {
+                ensure!(acknowledged.elapsed() < Duration::from_secs(30), "a scan was acknowledged and isn't seen");
+            }
+            took.push(acknowledged.elapsed());
+        }
+        let [median_ms, p99_ms] = percentiles_ms(&mut took);
+        Ok(json!({"looks": took.len(), "median_ms": median_ms, "p99_ms": p99_ms}))
+    }
+
+    /// Bytes of one event, in the log and in the lake.
+    async fn bytes(&self, folder: &Path) -> anyhow::Result<Value> {
+        let mut log = serde_json::Map::new();
+        for topic in [Topic::Declarations, Topic::Codes, Topic::Scans] {
+            let (mut bytes, mut records) = (0, 0);
+            each(self.log.as_ref(), topic, |record| {
+                bytes += record.record_key.len() + record.payload.len();
+                records += 1;
+                Ok(())
+            })
+            .await?;
+            log.insert(format!("{topic}"), round(as_f64(bytes as u64) / as_f64(records)).into());
+        }
+        let scans = self.plan.uploads * self.plan.scans as u64;
+        let lake = parquet_bytes(&folder.join("city/lake/scans"))?;
+        Ok(json!({"log_per_record": log, "lake_per_scan": round(as_f64(lake) / as_f64(scans))}))
+    }
+
+    async fn end_of(&self, topic: Topic) -> anyhow::Result<i64> {
+        Ok(self.log.extents(topic).await?.values().map(|extent| extent.next).sum())
+    }
+
+    /// Waits until there is an outcome for each declaration.
+    async fn codes_for_all(&self) -> anyhow::Result<()> {
+        let (started, all) = (Instant::now(), self.end_of(Topic::Declarations).await?);
+        while self.end_of(Topic::Codes).await? < all {
+            ensure!(started.elapsed() < Duration::from_secs(600), "no codes; {}", self.city.log_end("issuer-1"));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
+    /// The last records of a topic, about so many.
+    async fn records(&self, topic: Topic, count: u64) -> anyhow::Result<Vec<Record>> {
+        let mut all = Vec::new();
+        each(self.log.as_ref(), topic, |record| {
+            all.push(record.clone());
+            Ok(())
+        })
+        .await?;
+        let first = all.len().saturating_sub(usize::try_from(count)?);
+        Ok(all.split_off(first))
+    }
+}
+
+/// Waits until the lake has every upload that the log has.
+///
+/// # Errors
+/// If that takes longer than an hour.
+pub async fn in_lake(city: &City, log: &dyn Log) -> anyhow::Result<()> {
+    let (started, extents) = (Instant::now(), log.extents(Topic::Scans).await?);
+    let mut lake = LakeTable::open(&city.lake(), Table::Scans).await?;
+    loop {
+        lake.refresh().await?;
+        let positions = lake.positions(extents.keys().copied()).await?;
+        let has = |(partition, extent): (&i32, &suikang_stream::Extent)| {
+            extent.next == extent.start || positions.get(partition).is_some_and(|position| *position >= extent.next)
+        };
+        if extents.iter().all(has) {
+            return Ok(());
+        }
+        ensure!(started.elapsed() < Duration::from_secs(3600), "not in the lake: {}", city.log_end("analytics"));
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+/// Bytes of the Parquet files in a folder and those below.
+///
+/// # Errors
+/// If it can't be read.
+pub fn parquet_bytes(folder: &Path) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let is_log = entry.file_name() == "_delta_log";
+        if entry.file_type()?.is_dir() && !is_log {
+            bytes += parquet_bytes(&entry.path())?;
+        } else if entry.path().extension().is_some_and(|extension| extension == "parquet") {
+            bytes += entry.metadata()?.len();
+        }
+    }
+    Ok(bytes)
+}
+
+pub(super) fn say(what: &str) {
+    eprintln!("bench: {what}");
+}
