@@ -6,14 +6,14 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use suikang_schemas::{CodeId, Subject};
 
-/// The key of the lake's pseudonyms.
+/// The key of the lake's pseudonyms, and the hash that has taken it already: each pseudonym begins with a copy.
 #[derive(Clone)]
-pub struct LakeSecret([u8; 32]);
+pub struct LakeSecret(Hmac<Sha256>);
 
 impl LakeSecret {
     /// The secret in these bytes.
     pub fn new(secret: [u8; 32]) -> Self {
-        Self(secret)
+        Self(Hmac::new_from_slice(&secret).expect("an HMAC key may have any length"))
     }
 
     /// Of a person.
@@ -33,7 +33,7 @@ impl LakeSecret {
 
     /// The first 8 bytes of HMAC-SHA-256(secret, purpose ‖ id).
     fn reference(&self, purpose: &[u8], id: &[u8]) -> i64 {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("an HMAC key may have any length");
+        let mut mac = self.0.clone();
         mac.update(purpose);
         mac.update(id);
         let hash = mac.finalize().into_bytes();

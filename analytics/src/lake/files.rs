@@ -1,8 +1,10 @@
 //! Rows become Parquet files that nothing refers to yet: one a day, sorted by place and time, so that a reader of one place or hour passes
 //! over most of them.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
-use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
+use arrow::compute::{SortColumn, concat, interleave_record_batch, lexsort_to_indices};
 use deltalake::kernel::Add;
 use deltalake::parquet::basic::{Compression, ZstdLevel};
 use deltalake::parquet::file::properties::WriterProperties;
@@ -19,6 +21,9 @@ fn properties() -> WriterProperties {
         .build()
 }
 
+/// Rows that are put in order and encoded at once.
+const CHUNK: usize = 16 * 1024;
+
 /// Writes the rows. When this returns, the files are on disk for good.
 pub(super) async fn write(delta: &DeltaTable, table: Table, rows: &[RecordBatch]) -> DeltaResult<Vec<Add>> {
     let rows = rows.to_vec();
@@ -26,24 +31,37 @@ pub(super) async fn write(delta: &DeltaTable, table: Table, rows: &[RecordBatch]
     // Sorting and encoding take their time: not on the threads that serve everything else.
     let runtime = tokio::runtime::Handle::current();
     let written = tokio::task::spawn_blocking(move || {
-        let rows = concat_batches(&table.schema(), &rows)?;
-        if rows.num_rows() == 0 {
+        let order = order(table, &rows)?;
+        if order.is_empty() {
             return Ok(Vec::new());
         }
-        let sorted = sorted(table, &rows)?;
-        drop(rows);
+        let rows: Vec<_> = rows.iter().collect();
         runtime.block_on(async {
-            writer.write(sorted).await?;
+            // Of rows that may be hundreds of megabytes there is never a second copy.
+            for chunk in order.chunks(CHUNK) {
+                writer.write(interleave_record_batch(&rows, chunk)?).await?;
+            }
             writer.flush().await
         })
     });
     written.await.map_err(|_| DeltaTableError::generic("a thread broke"))?
 }
 
-fn sorted(table: Table, rows: &RecordBatch) -> DeltaResult<RecordBatch> {
+/// Batch and row of each row, in the order of the table's files.
+fn order(table: Table, rows: &[RecordBatch]) -> DeltaResult<Vec<(usize, usize)>> {
+    let mut places = Vec::with_capacity(rows.iter().map(RecordBatch::num_rows).sum());
+    for (batch, rows) in rows.iter().enumerate() {
+        places.extend((0..rows.num_rows()).map(|row| (batch, row)));
+    }
+    if places.is_empty() {
+        return Ok(places);
+    }
     let by = table.sort_columns().map(|name| {
-        let values = rows.column_by_name(name).expect("a column of the table");
-        SortColumn { values: std::sync::Arc::clone(values), options: None }
+        let column = |batch: &RecordBatch| Arc::clone(batch.column_by_name(name).expect("a column of the table"));
+        let columns: Vec<_> = rows.iter().map(column).collect();
+        let columns: Vec<_> = columns.iter().map(AsRef::as_ref).collect();
+        Ok(SortColumn { values: concat(&columns)?, options: None })
     });
-    Ok(take_record_batch(rows, &lexsort_to_indices(&by, None)?)?)
+    let by = by.into_iter().collect::<DeltaResult<Vec<_>>>()?;
+    Ok(lexsort_to_indices(&by, None)?.values().iter().map(|&at| places[at as usize]).collect())
 }

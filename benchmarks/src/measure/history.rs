@@ -68,7 +68,6 @@ pub async fn history(plan: &Plan) -> anyhow::Result<Value> {
 
     say("rows for the lake");
     city.start("analytics")?;
-    city.ready(Duration::from_secs(120)).await?;
     let meter = Meter::start(&[("broker", broker.pid()), ("analytics", city.pid("analytics")?)])?;
     in_lake(&city, log.as_ref()).await?;
     let writer = meter.stop(plan.scans)?;
