@@ -101,14 +101,15 @@ impl Bench {
 
     fn load(&self, connections: usize, requests: u64, make: super::load::Make) -> Load {
         let address = self.city.address(DOOR).trim_start_matches("http://").to_owned();
-        Load { address, connections, requests, pace: None, make }
+        Load { address, connections, requests, pace: None, make, keep: false }
     }
 
-    fn declare(&self, people: &Arc<Vec<(Resident, String)>>, wait: bool) -> super::load::Make {
+    /// People, by their forms and tokens, in turns.
+    fn declare(&self, people: &Arc<Vec<(String, String)>>, wait: bool) -> super::load::Make {
         let people = Arc::clone(people);
         Arc::new(move |number| {
-            let (_, token) = &people[usize::try_from(number).unwrap_or(0) % people.len()];
-            let body = people[usize::try_from(number).unwrap_or(0) % people.len()].0.declaration.to_string();
+            let (form, token) = &people[usize::try_from(number).unwrap_or(0) % people.len()];
+            let body = form.clone();
             let mut request = post("/v1/declarations", token, Some(("idempotency-key", &Uuid::now_v7().to_string())), body);
             if wait {
                 request.headers_mut().insert("prefer", "wait=10".parse().expect("a header"));
@@ -123,20 +124,24 @@ impl Bench {
         self.start("issuer-1").await?;
         say("everybody declares for the first time");
         let drawn: Vec<_> = Residents::new(self.plan.seed, "bench").take(self.plan.people).collect();
-        let tokens = drawn.into_iter().map(|resident| {
+        let token = |resident: &Resident| {
             let (role, area) = resident.caller();
-            let token = (self.mint)(role, &area, &resident.login);
-            (resident, token)
+            (self.mint)(role, &area, &resident.login)
+        };
+        let firsts = Arc::new(drawn.iter().map(|one| (one.declaration.to_string(), token(one))).collect::<Vec<_>>());
+        // Drawn people share a number now and then; whoever isn't the holder hears of it by waiting for the outcome, and doesn't renew.
+        let mut load = self.load(DOOR_CONNECTIONS, firsts.len() as u64, self.declare(&firsts, true));
+        load.keep = true;
+        let first = send(load).await?;
+        ensure!(first.good * 10 > firsts.len() as u64 * 9, "{} of the first declarations were refused", first.refused.len());
+        let people = first.bodies.iter().map(|(number, body)| {
+            let at = usize::try_from(*number)?;
+            let mut form = drawn[at].declaration.clone();
+            form["person"] = json!({"subject": serde_json::from_slice::<Value>(body)?["subject"]});
+            form.as_object_mut().context("a form")?.remove("residence");
+            Ok((form.to_string(), firsts[at].1.clone()))
         });
-        let people = Arc::new(tokens.collect::<Vec<_>>());
-        // Whoever is rejected hears of it by waiting for the outcome.
-        let declare = self.declare(&people, true);
-        let first = send(self.load(DOOR_CONNECTIONS, people.len() as u64, declare)).await?;
-        // Drawn people share a number now and then, and one who isn't the holder is refused; those don't renew.
-        let refused: std::collections::HashSet<_> = first.refused.iter().map(|(number, _)| *number).collect();
-        let known = people.iter().enumerate().filter(|(number, _)| !refused.contains(&(*number as u64)));
-        let people: Arc<Vec<_>> = Arc::new(known.map(|(_, known)| known.clone()).collect());
-        ensure!(people.len() * 10 > refused.len() * 100, "{} of the first declarations were refused", refused.len());
+        let people = Arc::new(people.collect::<anyhow::Result<Vec<_>>>()?);
         self.codes_for_all().await?;
         self.city.kill("issuer-1")?;
 
@@ -178,7 +183,7 @@ impl Bench {
     async fn fixed(&self, connections: usize, requests: u64, make: super::load::Make) -> anyhow::Result<Spent> {
         let floor = Floor::start().await?;
         let meter = Meter::start(&[("fixed", floor.pid()), ("client", std::process::id())])?;
-        send_well(Load { address: floor.address.clone(), connections, requests, pace: None, make }).await?;
+        send_well(Load { address: floor.address.clone(), connections, requests, pace: None, make, keep: false }).await?;
         meter.stop(requests)
     }
 

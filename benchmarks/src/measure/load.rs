@@ -32,6 +32,8 @@ pub struct Load {
     pub pace: Option<f64>,
     /// Each of them.
     pub make: Make,
+    /// Whether to keep the bodies of good answers.
+    pub keep: bool,
 }
 
 /// What came back.
@@ -41,6 +43,8 @@ pub struct Answered {
     pub refused: Vec<(u64, StatusCode)>,
     /// Answers within 200 to 299.
     pub good: u64,
+    /// Request number and body of each good answer, if they were to be kept.
+    pub bodies: Vec<(u64, Vec<u8>)>,
     latencies: Vec<Duration>,
 }
 
@@ -66,6 +70,7 @@ pub async fn send(load: Load) -> anyhow::Result<Answered> {
         let answered = answered.context("a connection broke")??;
         all.good += answered.good;
         all.refused.extend(answered.refused);
+        all.bodies.extend(answered.bodies);
         all.latencies.extend(answered.latencies);
     }
     Ok(all)
@@ -101,12 +106,18 @@ async fn connection(load: Load, next: Arc<AtomicU64>, started: Instant) -> anyho
         tokio::time::sleep_until(due).await;
         sender.ready().await?;
         let mut answer = sender.send_request((load.make)(number)).await?;
+        let mut body = Vec::new();
         while let Some(frame) = answer.frame().await {
-            frame?;
+            if let (true, Ok(data)) = (load.keep, frame?.into_data()) {
+                body.extend_from_slice(&data);
+            }
         }
         answered.latencies.push(due.elapsed());
         match answer.status() {
-            status if status.is_success() => answered.good += 1,
+            status if status.is_success() => {
+                answered.good += 1;
+                answered.bodies.extend(load.keep.then_some((number, body)));
+            }
             status => answered.refused.push((number, status)),
         }
     }
