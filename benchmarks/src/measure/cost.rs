@@ -95,7 +95,8 @@ impl Spent {
     /// For the report.
     pub fn figures(&self) -> Value {
         let cpu: Map<_, _> = self.cpu_us.iter().map(|(name, us)| ((*name).to_owned(), round(*us).into())).collect();
-        let high: Map<_, _> = self.high_water_mib.iter().map(|(name, mib)| ((*name).to_owned(), (*mib).into())).collect();
+        let high: Map<_, _> =
+            self.high_water_mib.iter().map(|(name, mib)| ((*name).to_owned(), (*mib).into())).collect();
         json!({
             "events": self.events, "elapsed_s": round(self.elapsed.as_secs_f64()), "per_second": self.per_second().round(),
             "cpu_us_per_event": cpu, "high_water_mib": high,

@@ -50,7 +50,8 @@ impl Floor {
     /// If it can't be started.
     pub async fn start() -> anyhow::Result<Self> {
         let address = format!("127.0.0.1:{}", suikang_stream::testing::free_port());
-        let child = Command::new(std::env::current_exe()?).args(["serve-fixed", &address]).stdin(Stdio::null()).spawn()?;
+        let child =
+            Command::new(std::env::current_exe()?).args(["serve-fixed", &address]).stdin(Stdio::null()).spawn()?;
         let floor = Self { child, address };
         let deadline = Instant::now() + Duration::from_secs(10);
         while tokio::net::TcpStream::connect(&floor.address).await.is_err() {
@@ -175,13 +176,9 @@ pub fn decode_and_encode(records: &[Record]) -> anyhow::Result<(Spent, usize)> {
     const FILE_RECORDS: usize = 5_000;
     let (meter, mut scans, mut bytes) = (me()?, 0, 0);
     for file in records.chunks(FILE_RECORDS) {
-        let properties =
-            WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?)).build();
-        let mut writer = ArrowWriter::try_new(
-            Vec::new(),
-            suikang_schemas::columns::schema::<ScanUpload>(),
-            Some(properties),
-        )?;
+        let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?)).build();
+        let mut writer =
+            ArrowWriter::try_new(Vec::new(), suikang_schemas::columns::schema::<ScanUpload>(), Some(properties))?;
         for chunk in file.chunks(RECORDS) {
             let payloads: Vec<_> = chunk.iter().map(|record| record.payload.as_slice()).collect();
             let columns = suikang_schemas::columns::decode::<ScanUpload>(&payloads)?;
@@ -222,7 +219,8 @@ pub async fn issue(log: &dyn Log, url: &str, policy: &str, batch: usize) -> anyh
         let records = reader.next(batch, Duration::from_millis(200)).await?;
         read += i64::try_from(records.len())?;
         let declared = records.iter().map(|record| Ok((record, avro::decode::<Declaration>(&record.payload)?)));
-        let declared = declared.filter(|one| one.as_ref().map_or(true, |(_, declaration)| declaration.inadmissible.is_none()));
+        let declared =
+            declared.filter(|one| one.as_ref().map_or(true, |(_, declaration)| declaration.inadmissible.is_none()));
         let declared = declared.collect::<anyhow::Result<Vec<_>>>()?;
         let rows: Vec<_> = declared.iter().map(|(_, declaration)| declaration).collect();
         for ((record, declaration), ruling) in declared.iter().zip(policy.evaluate(&columns::batch(&rows))?) {

@@ -110,7 +110,8 @@ impl Bench {
         Arc::new(move |number| {
             let (form, token) = &people[usize::try_from(number).unwrap_or(0) % people.len()];
             let body = form.clone();
-            let mut request = post("/v1/declarations", token, Some(("idempotency-key", &Uuid::now_v7().to_string())), body);
+            let mut request =
+                post("/v1/declarations", token, Some(("idempotency-key", &Uuid::now_v7().to_string())), body);
             if wait {
                 request.headers_mut().insert("prefer", "wait=10".parse().expect("a header"));
             }
@@ -133,7 +134,11 @@ impl Bench {
         let mut load = self.load(DOOR_CONNECTIONS, firsts.len() as u64, self.declare(&firsts, true));
         load.keep = true;
         let first = send(load).await?;
-        ensure!(first.good * 10 > firsts.len() as u64 * 9, "{} of the first declarations were refused", first.refused.len());
+        ensure!(
+            first.good * 10 > firsts.len() as u64 * 9,
+            "{} of the first declarations were refused",
+            first.refused.len()
+        );
         let people = first.bodies.iter().map(|(number, body)| {
             let at = usize::try_from(*number)?;
             let mut form = drawn[at].declaration.clone();
@@ -183,7 +188,8 @@ impl Bench {
     async fn fixed(&self, connections: usize, requests: u64, make: super::load::Make) -> anyhow::Result<Spent> {
         let floor = Floor::start().await?;
         let meter = Meter::start(&[("fixed", floor.pid()), ("client", std::process::id())])?;
-        send_well(Load { address: floor.address.clone(), connections, requests, pace: None, make, keep: false }).await?;
+        send_well(Load { address: floor.address.clone(), connections, requests, pace: None, make, keep: false })
+            .await?;
         meter.stop(requests)
     }
 

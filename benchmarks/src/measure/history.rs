@@ -219,7 +219,9 @@ fn scan(rng: &mut StdRng, city: &city::City) -> Scan {
 
 async fn append(log: &dyn Log, past: &mut Past, uploads: u64) -> anyhow::Result<()> {
     let bar = indicatif::ProgressBar::new(uploads * SCANS_PER_UPLOAD as u64);
-    bar.set_style(indicatif::ProgressStyle::with_template("scans to the log {bar:40} {human_pos} of {human_len}, {eta} left")?);
+    bar.set_style(indicatif::ProgressStyle::with_template(
+        "scans to the log {bar:40} {human_pos} of {human_len}, {eta} left",
+    )?);
     let mut left = uploads;
     while left > 0 {
         let count = left.min(TOGETHER as u64);

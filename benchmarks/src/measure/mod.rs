@@ -4,8 +4,8 @@
 //! Processor time per event and process counts first, since all of it shares the machine: throughput says as much about the others.
 
 pub mod cost;
-pub mod flow;
 pub mod floors;
+pub mod flow;
 pub mod gates;
 pub mod history;
 pub mod load;
