@@ -8,6 +8,7 @@ mod guide;
 mod hostile;
 mod hostile_sql;
 mod internals;
+mod measures;
 mod openapi;
 mod readme;
 mod trials;

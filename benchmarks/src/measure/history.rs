@@ -30,8 +30,9 @@ const DEVICES: usize = 5_000;
 const SCANS_PER_UPLOAD: usize = 100;
 /// Uploads that are appended together.
 const TOGETHER: usize = 500;
-/// People who pass gates, each some times a day.
-const PEOPLE: usize = 400_000;
+/// Scans for each of the people, in all; there are no more of these than that.
+const SCANS_PER_PERSON: u64 = 25;
+const MOST_PEOPLE: usize = 400_000;
 
 /// How much of it.
 #[derive(Debug, Clone)]
@@ -59,7 +60,7 @@ pub async fn history(plan: &Plan) -> anyhow::Result<Value> {
     say("starting Kafka");
     let broker = Broker::start().await;
     let at = plan.keep.clone().unwrap_or_else(|| folder.path().join("city"));
-    let mut city = City::found(&plan.suikang, &at, Some(&broker.url()), "commit_interval_s = 60")?;
+    let mut city = City::found(&plan.suikang, &at, Some(&broker.url()), "")?;
     let log = suikang_stream::open(&city.log(), Access::Write).await?;
     let mint = mint(&city.keys())?;
     let mut past = Past::new(plan);
@@ -125,7 +126,6 @@ pub async fn history(plan: &Plan) -> anyhow::Result<Value> {
 /// Uploads of the past, without end.
 struct Past {
     rng: StdRng,
-    city: city::City,
     gates: Vec<(DeviceEpoch, AreaCode, i64)>,
     people: Vec<CodeId>,
     templates: Vec<Vec<Scan>>,
@@ -144,13 +144,14 @@ impl Past {
             (DeviceEpoch(rng.random()), checkpoint(&mut rng, &holder), 1)
         });
         let gates = gates.collect();
-        let people = (0..PEOPLE).map(|_| CodeId(rng.random())).collect();
+        let people = usize::try_from(plan.scans / SCANS_PER_PERSON).unwrap_or(MOST_PEOPLE).clamp(1, MOST_PEOPLE);
+        let people = (0..people).map(|_| CodeId(rng.random())).collect();
         let templates = (0..200).map(|_| (0..SCANS_PER_UPLOAD).map(|_| scan(&mut rng, &city)).collect()).collect();
         // The city's midnight.
         let midnight_ms = (chrono::Utc::now().timestamp_millis() + 8 * 3_600_000) / DAY_MS * DAY_MS - 8 * 3_600_000;
         let begins_ms = midnight_ms - i64::from(plan.days) * DAY_MS;
         let uploads = plan.scans / SCANS_PER_UPLOAD as u64;
-        Self { rng, city, gates, people, templates, begins_ms, days: plan.days, uploads, made: 0 }
+        Self { rng, gates, people, templates, begins_ms, days: plan.days, uploads, made: 0 }
     }
 
     /// The last day, as SQL has it.
@@ -178,7 +179,7 @@ impl Iterator for Past {
         for (at, scan) in (0..).zip(&mut scans) {
             scan.scanned_at_ms = at_ms + at * 1_700;
             if scan.code_id.is_some() {
-                scan.code_id = Some(self.people[self.rng.random_range(0..PEOPLE)]);
+                scan.code_id = Some(self.people[self.rng.random_range(0..self.people.len())]);
             }
             if at % 20 < 2 {
                 // A car with three heads of which two were seen, or two and two.
@@ -186,7 +187,6 @@ impl Iterator for Past {
                 scan.vehicle = Some(Vehicle { group: first_seq + at / 20 * 20, plate_hash: first_seq ^ at, heads });
             }
         }
-        let _ = &self.city;
         Some(ScanUpload {
             device_epoch: epoch.to_i64(),
             first_seq,
