@@ -1,8 +1,6 @@
 //! Rows become Parquet files that nothing refers to yet: one a day, sorted by place and time, so that a reader of one place or hour passes
 //! over most of them.
 
-use std::sync::Arc;
-
 use arrow::array::RecordBatch;
 use arrow::compute::{SortColumn, concat, interleave_record_batch, lexsort_to_indices};
 use deltalake::kernel::Add;
@@ -49,18 +47,14 @@ pub(super) async fn write(delta: &DeltaTable, table: Table, rows: &[RecordBatch]
 
 /// Batch and row of each row, in the order of the table's files.
 fn order(table: Table, rows: &[RecordBatch]) -> DeltaResult<Vec<(usize, usize)>> {
-    let mut places = Vec::with_capacity(rows.iter().map(RecordBatch::num_rows).sum());
-    for (batch, rows) in rows.iter().enumerate() {
-        places.extend((0..rows.num_rows()).map(|row| (batch, row)));
-    }
+    let places = |(batch, rows): (usize, &RecordBatch)| (0..rows.num_rows()).map(move |row| (batch, row));
+    let places: Vec<_> = rows.iter().enumerate().flat_map(places).collect();
     if places.is_empty() {
         return Ok(places);
     }
     let by = table.sort_columns().map(|name| {
-        let column = |batch: &RecordBatch| Arc::clone(batch.column_by_name(name).expect("a column of the table"));
-        let columns: Vec<_> = rows.iter().map(column).collect();
-        let columns: Vec<_> = columns.iter().map(AsRef::as_ref).collect();
-        Ok(SortColumn { values: concat(&columns)?, options: None })
+        let columns = rows.iter().map(|batch| batch.column_by_name(name).expect("a column of the table").as_ref());
+        Ok(SortColumn { values: concat(&columns.collect::<Vec<_>>())?, options: None })
     });
     let by = by.into_iter().collect::<DeltaResult<Vec<_>>>()?;
     Ok(lexsort_to_indices(&by, None)?.values().iter().map(|&at| places[at as usize]).collect())

@@ -14,6 +14,7 @@ use anyhow::{Context as _, ensure};
 use clap::Parser;
 use ed25519_dalek::{Signature, Signer as _, SigningKey};
 use serde_json::{Value, json};
+use suikang_benchmarks::report::machine;
 use suikang_schemas::key_list::{self, KeyEntry, KeyList, Purpose};
 use suikang_schemas::pass_code::{self, Kind, PassCode};
 use suikang_schemas::status::Status;
@@ -155,12 +156,4 @@ fn list(public_key: [u8; 32], key_id: KeyId) -> anyhow::Result<KeyList> {
         revoked_at_s: None,
     };
     Ok(KeyList { sequence: 1, issued_at_s: NOW_S, next_update_s: NOW_S + DAY_S, entries: vec![entry] })
-}
-
-/// Processor and count, as the kernel tells them.
-fn machine() -> String {
-    let told = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = told.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, name)| name));
-    let cores = told.lines().filter(|line| line.starts_with("processor")).count();
-    format!("{}, {cores} cores", model.unwrap_or("unknown processor"))
 }

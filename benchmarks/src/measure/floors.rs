@@ -30,8 +30,9 @@ use suikang_schemas::declaration::Declaration;
 use suikang_schemas::outcome::DeclarationPosition;
 use suikang_schemas::scan::ScanUpload;
 use suikang_schemas::{AreaCode, Topic, avro};
-use suikang_stream::{Log, Record};
+use suikang_stream::{Log, LogConfig, Record};
 use tokio::net::TcpListener;
+use uuid::Uuid;
 
 use super::cost::{Meter, Spent};
 
@@ -97,38 +98,39 @@ async fn fixed(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infa
 ///
 /// # Errors
 /// If the kernel doesn't tell.
-pub fn me() -> anyhow::Result<Meter> {
+fn me() -> anyhow::Result<Meter> {
     Meter::start(&[("bare", std::process::id())])
 }
 
 /// A producer with the door's promises, to a topic of its own.
-pub struct Bare {
+struct Bare {
     producer: BaseProducer,
     topic: String,
 }
 
 impl Bare {
-    /// Makes the topic, with so many partitions.
+    /// Makes the topic.
     ///
     /// # Errors
     /// If the broker refuses.
-    pub async fn open(url: &str, topic: &str, partitions: i32) -> anyhow::Result<Self> {
+    async fn open(url: &str) -> anyhow::Result<Self> {
+        let topic = format!("bare-{}", Uuid::now_v7());
         let mut client = ClientConfig::new();
         client.set("bootstrap.servers", url.trim_start_matches("kafka://"));
         let admin: AdminClient<DefaultClientContext> = client.create()?;
-        let topics = [NewTopic::new(topic, partitions, TopicReplication::Fixed(1))];
+        let topics = [NewTopic::new(&topic, LogConfig::default().partitions, TopicReplication::Fixed(1))];
         for made in admin.create_topics(&topics, &AdminOptions::new()).await? {
             made.map_err(|(topic, error)| anyhow::anyhow!("{topic}: {error}"))?;
         }
         client.set("acks", "all").set("enable.idempotence", "true").set("linger.ms", "5");
-        Ok(Self { producer: client.create()?, topic: topic.to_owned() })
+        Ok(Self { producer: client.create()?, topic })
     }
 
     /// Sends one, waiting only for room.
     ///
     /// # Errors
     /// If the producer refuses.
-    pub fn send(&self, key: &[u8], payload: &[u8]) -> anyhow::Result<()> {
+    fn send(&self, key: &[u8], payload: &[u8]) -> anyhow::Result<()> {
         let mut record = BaseRecord::to(&self.topic).key(key).payload(payload);
         loop {
             match self.producer.send(record) {
@@ -148,7 +150,7 @@ impl Bare {
     ///
     /// # Errors
     /// If that takes longer than a minute.
-    pub fn flush(&self) -> anyhow::Result<()> {
+    fn flush(&self) -> anyhow::Result<()> {
         Ok(self.producer.flush(Duration::from_secs(60))?)
     }
 }
@@ -158,7 +160,7 @@ impl Bare {
 /// # Errors
 /// If the broker refuses.
 pub async fn produce(url: &str, records: &[Record], events: u64) -> anyhow::Result<Spent> {
-    let bare = Bare::open(url, &format!("bare-{}", uuid::Uuid::now_v7()), 8).await?;
+    let bare = Bare::open(url).await?;
     let meter = me()?;
     for record in records {
         bare.send(&record.record_key, &record.payload)?;
@@ -171,10 +173,10 @@ pub async fn produce(url: &str, records: &[Record], events: u64) -> anyhow::Resu
 ///
 /// # Errors
 /// If a record isn't an upload.
-pub fn decode_and_encode(records: &[Record]) -> anyhow::Result<(Spent, usize)> {
+pub fn decode_and_encode(records: &[Record]) -> anyhow::Result<Spent> {
     const RECORDS: usize = 2_000;
     const FILE_RECORDS: usize = 5_000;
-    let (meter, mut scans, mut bytes) = (me()?, 0, 0);
+    let (meter, mut scans) = (me()?, 0);
     for file in records.chunks(FILE_RECORDS) {
         let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?)).build();
         let mut writer =
@@ -187,9 +189,9 @@ pub fn decode_and_encode(records: &[Record]) -> anyhow::Result<(Spent, usize)> {
             scans += u64::try_from(lists.as_list::<i32>().values().len())?;
             writer.write(&columns.batch)?;
         }
-        bytes += writer.into_inner()?.len();
+        writer.into_inner()?;
     }
-    Ok((meter.stop(scans)?, bytes))
+    meter.stop(scans)
 }
 
 #[derive(Debug)]
@@ -205,8 +207,8 @@ impl CommunitySecret for OneSecret {
 ///
 /// # Errors
 /// If the log can't be read.
-pub async fn issue(log: &dyn Log, url: &str, policy: &str, batch: usize) -> anyhow::Result<Spent> {
-    let bare = Bare::open(url, &format!("bare-{}", uuid::Uuid::now_v7()), 8).await?;
+pub async fn issue(log: &dyn Log, url: &str, policy: &str) -> anyhow::Result<Spent> {
+    let bare = Bare::open(url).await?;
     let signing_key = SigningKey::from_bytes(&[7; 32]);
     let keys = Keys { signing_key: &signing_key, code_id_key: &[5; 32], community_secret: &OneSecret };
     let policy = Policy::compile(policy)?;
@@ -214,6 +216,7 @@ pub async fn issue(log: &dyn Log, url: &str, policy: &str, batch: usize) -> anyh
     let count: i64 = extents.values().map(|extent| extent.next - extent.start).sum();
     let from: BTreeMap<_, _> = extents.iter().map(|(partition, extent)| (*partition, extent.start)).collect();
     let mut reader = log.read(Topic::Declarations, from).await?;
+    let batch = suikang_issuer::Settings::default().batch;
     let (meter, mut read) = (me()?, 0);
     while read < count {
         let records = reader.next(batch, Duration::from_millis(200)).await?;

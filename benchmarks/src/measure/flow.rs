@@ -16,9 +16,10 @@ use suikang_stream::{Access, Log, Record};
 use uuid::Uuid;
 
 use super::cost::{Meter, Spent, as_f64, round};
-use super::load::{Load, post, send, send_well};
+use super::floors::{self, Floor};
+use super::gates::Gates;
+use super::load::{Load, Make, post, send, send_well};
 use super::questions::ask;
-use super::{Floor, floors, gates::Gates};
 use crate::simulate::account::percentiles_ms;
 use crate::simulate::{Client, Mint, Resident, Residents};
 use crate::walk::{City, each, mint};
@@ -26,8 +27,6 @@ use crate::walk::{City, each, mint};
 /// Requests at once at the door: a request waits for the broker's acknowledgement, and others use the time.
 const DOOR_CONNECTIONS: usize = 64;
 const GATEWAY_CONNECTIONS: usize = 16;
-/// Declarations that an issuer takes at once, as its settings have it by default.
-const ISSUER_BATCH: usize = 500;
 /// The lake commits seldom: freshness is the tail's. Waiting for it would be counted as idle time of the writer.
 const COMMITS: &str = "commit_interval_s = 15";
 const DOOR: &str = "ingest-1";
@@ -49,6 +48,17 @@ pub struct Plan {
     pub looks: usize,
     /// Everything drawn follows from it.
     pub seed: u64,
+}
+
+impl Plan {
+    /// Uploads that come first, uncounted.
+    fn warm_uploads(&self) -> u64 {
+        self.uploads / 4
+    }
+
+    fn uploads_in_all(&self) -> u64 {
+        self.warm_uploads() + self.uploads
+    }
 }
 
 struct Bench {
@@ -99,19 +109,18 @@ impl Bench {
         Meter::start(&watched)
     }
 
-    fn load(&self, connections: usize, requests: u64, make: super::load::Make) -> Load {
+    fn load(&self, connections: usize, requests: u64, make: Make) -> Load {
         let address = self.city.address(DOOR).trim_start_matches("http://").to_owned();
         Load { address, connections, requests, pace: None, make, keep: false }
     }
 
     /// People, by their forms and tokens, in turns.
-    fn declare(&self, people: &Arc<Vec<(String, String)>>, wait: bool) -> super::load::Make {
+    fn declare(&self, people: &Arc<Vec<(String, String)>>, wait: bool) -> Make {
         let people = Arc::clone(people);
         Arc::new(move |number| {
             let (form, token) = &people[usize::try_from(number).unwrap_or(0) % people.len()];
-            let body = form.clone();
-            let mut request =
-                post("/v1/declarations", token, Some(("idempotency-key", &Uuid::now_v7().to_string())), body);
+            let key = Uuid::now_v7().to_string();
+            let mut request = post("/v1/declarations", token, Some(("idempotency-key", &key)), form.clone());
             if wait {
                 request.headers_mut().insert("prefer", "wait=10".parse().expect("a header"));
             }
@@ -164,7 +173,7 @@ impl Bench {
         let bare = floors::produce(&self.broker.url(), &renewals, self.plan.renewals).await?;
         let floor = fixed.of("fixed") + bare.of("bare");
 
-        say("declaration to code at half the load that both carry together");
+        say("declaration to code at a quarter of the door's pace");
         self.start("issuer-1").await?;
         self.codes_for_all().await?;
         let pace = spent.per_second() / 4.0;
@@ -185,7 +194,7 @@ impl Bench {
     }
 
     /// The same requests at a server that answers without looking.
-    async fn fixed(&self, connections: usize, requests: u64, make: super::load::Make) -> anyhow::Result<Spent> {
+    async fn fixed(&self, connections: usize, requests: u64, make: Make) -> anyhow::Result<Spent> {
         let floor = Floor::start().await?;
         let meter = Meter::start(&[("fixed", floor.pid()), ("client", std::process::id())])?;
         send_well(Load { address: floor.address.clone(), connections, requests, pace: None, make, keep: false })
@@ -204,7 +213,7 @@ impl Bench {
         let spent = meter.stop(count)?;
         self.city.ready(Duration::from_secs(60)).await?;
         let policy = self.policy().await?;
-        let bare = floors::issue(self.log.as_ref(), &self.broker.url(), &policy, ISSUER_BATCH).await?;
+        let bare = floors::issue(self.log.as_ref(), &self.broker.url(), &policy).await?;
         self.city.kill("issuer-1")?;
         Ok(json!({
             "spent": spent.figures(), "without_care": bare.figures(),
@@ -229,12 +238,12 @@ impl Bench {
         say("uploads of scans");
         let scans = self.plan.uploads * self.plan.scans as u64;
         let gates = Arc::new(Gates::new(self.plan.seed, self.plan.scans, &self.mint));
-        let make = |gates: &Arc<Gates>| -> super::load::Make {
+        let make = |gates: &Arc<Gates>| -> Make {
             let gates = Arc::clone(gates);
             Arc::new(move |number| gates.upload(number))
         };
         let warm = Arc::new(Gates::new(self.plan.seed + 1, self.plan.scans, &self.mint));
-        send_well(self.load(GATEWAY_CONNECTIONS, self.plan.uploads / 4, make(&warm))).await?;
+        send_well(self.load(GATEWAY_CONNECTIONS, self.plan.warm_uploads(), make(&warm))).await?;
         let meter = self.meter(&[DOOR])?;
         let mut sent = send_well(self.load(GATEWAY_CONNECTIONS, self.plan.uploads, make(&gates))).await?;
         let spent = meter.stop(scans)?;
@@ -253,14 +262,13 @@ impl Bench {
     /// From the log to the lake.
     async fn writer(&mut self) -> anyhow::Result<(Value, Spent)> {
         say("rows for the lake");
-        let uploads = self.plan.uploads / 4 + self.plan.uploads;
-        let scans = uploads * self.plan.scans as u64;
+        let scans = self.plan.uploads_in_all() * self.plan.scans as u64;
         // From its very start: it reads before it is ready.
         self.city.start("analytics")?;
         let meter = Meter::start(&[("broker", self.broker.pid()), ("analytics", self.city.pid("analytics")?)])?;
         let spent = in_lake(&self.city, self.log.as_ref()).await.and_then(|()| meter.stop(scans))?;
-        let uploads = self.records(Topic::Scans, uploads).await?;
-        let (floor, _) = floors::decode_and_encode(&uploads)?;
+        let uploads = self.records(Topic::Scans, self.plan.uploads_in_all()).await?;
+        let floor = floors::decode_and_encode(&uploads)?;
         let figures = json!({
             "spent": spent.figures(), "decode_and_encode": floor.figures(), "of_floor": round(floor.of("bare") / spent.of("analytics")),
         });
@@ -277,7 +285,7 @@ impl Bench {
         for _ in 0..self.plan.looks {
             let epoch = DeviceEpoch(rand::random());
             let one = Arc::new(gates.upload_of(epoch, 1, 0));
-            let make: super::load::Make = Arc::new(move |_| (*one).clone());
+            let make: Make = Arc::new(move |_| (*one).clone());
             send_well(self.load(1, 1, make)).await?;
             let acknowledged = Instant::now();
             let sql = format!("SELECT count(*) AS n FROM scans WHERE device_epoch = {}", epoch.to_i64());
@@ -303,7 +311,7 @@ impl Bench {
             .await?;
             log.insert(format!("{topic}"), round(as_f64(bytes as u64) / as_f64(records)).into());
         }
-        let scans = (self.plan.uploads / 4 + self.plan.uploads) * self.plan.scans as u64;
+        let scans = self.plan.uploads_in_all() * self.plan.scans as u64;
         let lake = parquet_bytes(&folder.join("city/lake/scans"))?;
         Ok(json!({"log_per_record": log, "lake_per_scan": round(as_f64(lake) / as_f64(scans))}))
     }

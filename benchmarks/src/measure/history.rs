@@ -26,6 +26,8 @@ use crate::simulate::{Client, city};
 use crate::walk::{City, mint};
 
 const DAY_MS: i64 = 86_400_000;
+/// The city's offset from UTC.
+const OFFSET_MS: i64 = 8 * 3_600_000;
 const DEVICES: usize = 5_000;
 const SCANS_PER_UPLOAD: usize = 100;
 /// Uploads that are appended together.
@@ -64,15 +66,14 @@ pub async fn history(plan: &Plan) -> anyhow::Result<Value> {
     let log = suikang_stream::open(&city.log(), Access::Write).await?;
     let mint = mint(&city.keys())?;
     let mut past = Past::new(plan);
-    let uploads = plan.scans / SCANS_PER_UPLOAD as u64;
+    let (uploads, scans) = (past.uploads, past.uploads * SCANS_PER_UPLOAD as u64);
     append(log.as_ref(), &mut past, uploads).await?;
 
     say("rows for the lake");
     city.start("analytics")?;
     let meter = Meter::start(&[("broker", broker.pid()), ("analytics", city.pid("analytics")?)])?;
     in_lake(&city, log.as_ref()).await?;
-    let writer = meter.stop(plan.scans)?;
-    // Counts follow on their own; the last save of what was seen too.
+    let writer = meter.stop(scans)?;
     let lake = LakeTable::open(&city.lake(), Table::Scans).await?;
     let (versions, files) = (lake.version(), parquet_files(&city)?);
     let bytes = parquet_bytes(&city.lake().join("scans"))?;
@@ -90,7 +91,7 @@ pub async fn history(plan: &Plan) -> anyhow::Result<Value> {
 
     let reader = Client::new(vec![city.reader()], Arc::clone(&mint))?;
     let counted = ask(&reader, "SELECT count(*) AS n FROM scans").await?.0;
-    ensure!(counted[0]["n"] == plan.scans / SCANS_PER_UPLOAD as u64 * SCANS_PER_UPLOAD as u64, "{counted}");
+    ensure!(counted[0]["n"] == scans, "{counted}");
     let day = past.last_day();
     let summaries = summaries(&reader).await?;
     say("ten questions");
@@ -109,8 +110,8 @@ pub async fn history(plan: &Plan) -> anyhow::Result<Value> {
     }
     let with_tail = all_questions_ms(&reader, &day, plan.rounds).await?;
     Ok(json!({
-        "seed": plan.seed, "scans": plan.scans, "days": plan.days, "writer": writer.figures(), "commits": versions, "files": files,
-        "lake_bytes_per_scan": round(as_f64(bytes) / as_f64(plan.scans)),
+        "seed": plan.seed, "scans": scans, "days": plan.days, "writer": writer.figures(), "commits": versions, "files": files,
+        "lake_bytes_per_scan": round(as_f64(bytes) / as_f64(scans)),
         "reader": {
             "first_start_s": round(first.as_secs_f64()), "fresh_after_restart_s": round(again.as_secs_f64()),
             "high_water_mib": high_water_mib(city.pid("api")?)?,
@@ -148,7 +149,7 @@ impl Past {
         let people = (0..people).map(|_| CodeId(rng.random())).collect();
         let templates = (0..200).map(|_| (0..SCANS_PER_UPLOAD).map(|_| scan(&mut rng, &city)).collect()).collect();
         // The city's midnight.
-        let midnight_ms = (chrono::Utc::now().timestamp_millis() + 8 * 3_600_000) / DAY_MS * DAY_MS - 8 * 3_600_000;
+        let midnight_ms = (chrono::Utc::now().timestamp_millis() + OFFSET_MS) / DAY_MS * DAY_MS - OFFSET_MS;
         let begins_ms = midnight_ms - i64::from(plan.days) * DAY_MS;
         let uploads = plan.scans / SCANS_PER_UPLOAD as u64;
         Self { rng, gates, people, templates, begins_ms, days: plan.days, uploads, made: 0 }
@@ -156,7 +157,7 @@ impl Past {
 
     /// The last day, as SQL has it.
     fn last_day(&self) -> String {
-        let last_ms = self.begins_ms + i64::from(self.days) * DAY_MS - 1 + 8 * 3_600_000;
+        let last_ms = self.begins_ms + i64::from(self.days) * DAY_MS - 1 + OFFSET_MS;
         chrono::DateTime::from_timestamp_millis(last_ms).map(|day| day.format("%F").to_string()).unwrap_or_default()
     }
 }

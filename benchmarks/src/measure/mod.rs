@@ -10,6 +10,3 @@ pub mod gates;
 pub mod history;
 pub mod load;
 pub mod questions;
-
-pub use cost::{Meter, Spent};
-pub use floors::Floor;

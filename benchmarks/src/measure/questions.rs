@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
-use suikang_schemas::AreaCode;
 
 use super::cost::round;
 use crate::simulate::Client;
@@ -68,13 +67,8 @@ impl Drop for Peer {
 /// # Errors
 /// If it isn't answered.
 pub async fn ask(client: &Client, sql: &str) -> anyhow::Result<(Value, f64)> {
-    let whole: AreaCode = "4401".parse()?;
     let started = Instant::now();
-    let answer = client
-        .post("/v1/sql", ("headquarters_investigator", &whole, "questions"), &json!({"sql": sql}), |request| request)
-        .await?;
-    let (status, mut answer): (_, Value) = (answer.status(), answer.json().await?);
-    ensure!(status.is_success(), "{sql}: {answer}");
+    let mut answer = client.sql(sql).await?;
     Ok((answer["rows"].take(), started.elapsed().as_secs_f64() * 1e3))
 }
 

@@ -1,7 +1,6 @@
 //! More than is reasonable: a thousand times one key at once, ten times the load that is expected.
 
 use std::collections::HashSet;
-use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -14,6 +13,7 @@ use uuid::Uuid;
 
 use super::scene::{Scene, declare, declare_and_wait};
 use super::{Amount, Stage};
+use crate::measure::cost::high_water_mib;
 use crate::simulate::account::percentiles_ms;
 use crate::walk::each;
 
@@ -130,7 +130,8 @@ pub(super) async fn many(stage: &Stage, amount: Amount) -> anyhow::Result<Value>
     eprintln!("trial: {many} a second for {} s", amount.time.as_secs());
     let mut flood = open_loop(&mut scene, many, amount.time).await?;
     let flooded = flood.figures();
-    let memory: Vec<_> = ["ingest-1", "ingest-2"].map(|door| memory_mib(scene.city.pid(door))).into_iter().collect();
+    let memory: Vec<_> =
+        ["ingest-1", "ingest-2"].map(|door| high_water_mib(scene.city.pid(door)?)).into_iter().collect();
     let account = Default::default();
     let settled = scene.settle(account).await?;
     let figures = json!({
@@ -148,11 +149,4 @@ pub(super) async fn many(stage: &Stage, amount: Amount) -> anyhow::Result<Value>
     let p99 = |of: &str| figures[of]["p99_ms"].as_f64().unwrap_or(f64::MAX);
     ensure!(p99("flood") <= 2.0 * p99("normal"), "those admitted waited for longer: {figures:#}");
     Ok(figures)
-}
-
-/// The most memory that a process has had, in MiB.
-fn memory_mib(pid: anyhow::Result<u32>) -> anyhow::Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", pid?))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
-    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? / 1024)
 }

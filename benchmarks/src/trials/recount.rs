@@ -169,11 +169,7 @@ impl Asker {
             return Ok(());
         }
         let (sql, recount) = QUESTIONS[number % QUESTIONS.len()];
-        let city = "4401".parse()?;
-        let (who, question) = (("headquarters_investigator", &city, "recount"), json!({"sql": sql}));
-        let answer =
-            self.client.post("/v1/sql", who, &question, |request| request.header("accept", "application/json"));
-        let answer: Value = answer.await?.error_for_status()?.json().await?;
+        let answer = self.client.sql(sql).await?;
         let after = self.newest_version()?;
         let cut = &answer["cut"]["scans"];
         let expected = self.recount(&serde_json::from_value(cut["next_offsets"].clone())?, recount).await?;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::City;
 use crate::simulate::{Account, Client};
@@ -32,14 +32,8 @@ impl Sums {
     /// If a question isn't answered.
     pub async fn collect(city: &City) -> anyhow::Result<Self> {
         let client = Client::new(vec![city.reader()], mint(&city.keys())?)?;
-        let whole = "4401".parse()?;
         let sql = async |query: &str| -> anyhow::Result<i64> {
-            let answer = client
-                .post("/v1/sql", ("headquarters_investigator", &whole, "walk"), &json!({"sql": query}), |request| {
-                    request.header("accept", "application/json")
-                })
-                .await?;
-            let answer: Value = answer.error_for_status()?.json().await?;
+            let answer = client.sql(query).await?;
             answer["rows"][0]["n"].as_i64().with_context(|| format!("no count in {answer}"))
         };
         let mut sums = Self {
