@@ -53,7 +53,7 @@ impl Default for Settings {
             batch_bytes: 32 * 1024 * 1024,
             batch_row_bytes: 16 * 1024,
             batch_rows: 20_000,
-            declarations_at_once: 1_024,
+            declarations_at_once: 128,
             waiting_at_once: 8_192,
             batches_at_once: 8,
             checks_at_once: 1_024,

@@ -44,6 +44,8 @@ impl KafkaLog {
     pub(crate) async fn open(brokers: &str, config: &LogConfig, access: Access) -> Result<Self, OpenError> {
         let mut client = ClientConfig::new();
         client.set("bootstrap.servers", brokers).set("client.id", "suikang").set("log.connection.close", "false");
+        // A broker that is back is found within a second, not ten.
+        client.set("reconnect.backoff.max.ms", "1000");
         for (property, value) in &config.kafka {
             client.set(property, value);
         }
