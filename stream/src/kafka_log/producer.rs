@@ -17,8 +17,7 @@ use crate::partitioner::partition_of;
 const ROOM: Duration = Duration::from_millis(2);
 
 /// Properties of the producer; those a deployment passes through come after and win, but for the two that the promise rests on.
-const DEFAULTS: [(&str, &str); 6] = [
-    ("linger.ms", "5"),
+const DEFAULTS: [(&str, &str); 5] = [
     ("message.timeout.ms", "8000"),
     // The bound on memory: a caller waits for room.
     ("queue.buffering.max.kbytes", "65536"),
@@ -36,9 +35,10 @@ pub(super) struct Producer {
 }
 
 impl Producer {
-    pub(super) fn new(client: &ClientConfig, config: &LogConfig) -> KafkaResult<Self> {
+    /// One that waits so long, in milliseconds, for company to a record: together they cost less.
+    pub(super) fn new(client: &ClientConfig, config: &LogConfig, linger_ms: &str) -> KafkaResult<Self> {
         let mut client = client.clone();
-        for (property, value) in DEFAULTS {
+        for (property, value) in [("linger.ms", linger_ms)].into_iter().chain(DEFAULTS) {
             if client.get(property).is_none() {
                 client.set(property, value);
             }
