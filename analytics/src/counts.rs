@@ -36,7 +36,7 @@ impl Counts {
     /// # Errors
     /// If its file can't be used.
     pub fn open(log: Arc<dyn Log>, state_dir: &Path) -> Result<Self, ViewError> {
-        Ok(Self { view: View::open(state_dir, fold::CountsFold, log)? })
+        Ok(Self { view: View::open(state_dir, fold::CountsFold::default(), log)? })
     }
 
     /// Follows the topics until `shutdown`.

@@ -7,6 +7,7 @@ mod columns;
 mod declarations;
 mod outcomes;
 mod scans;
+mod uploads;
 
 use arrow::array::RecordBatch;
 use suikang_schemas::DeclarationId;
@@ -18,6 +19,7 @@ use crate::seen::{SeenDeclarations, SeenNumbers};
 use crate::tables::Table;
 
 pub(crate) use columns::{Possible, local_day_and_hour, rows_between};
+pub(crate) use uploads::{Upload, Uploads, field, primitive};
 
 /// Makes rows of one partition of one table, and remembers what it has counted.
 #[derive(Debug, Clone)]

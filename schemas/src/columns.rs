@@ -4,10 +4,13 @@
 //! `FixedSizeBinary`, enums as dictionaries, the scans of an upload as a list of structs. A record that doesn't decode is named by its
 //! index and left out; the others are unharmed.
 
+use std::marker::PhantomData;
+
+use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
-use arrow_avro::reader::{Decoder, ReaderBuilder};
+use arrow_avro::reader::ReaderBuilder;
 use arrow_avro::schema::{AvroSchema, SchemaStore};
 
 use crate::avro::{self, DecodeError, Event, SCHEMAS};
@@ -23,67 +26,81 @@ pub struct Columns {
 
 /// The Arrow schema of an event's batches.
 pub fn schema<E: Event>() -> SchemaRef {
-    decoder(E::NAME, 1).schema()
+    decoder(E::NAME).schema()
 }
 
-/// Decodes these payloads of one event.
+/// Decodes payloads of one event, and keeps what it made of the schemas.
+#[derive(Debug)]
+pub struct Decoder<E> {
+    decoder: arrow_avro::reader::Decoder,
+    event: PhantomData<E>,
+}
+
+impl<E: Event> Default for Decoder<E> {
+    fn default() -> Self {
+        Self { decoder: decoder(E::NAME), event: PhantomData }
+    }
+}
+
+impl<E: Event> Decoder<E> {
+    /// Decodes these payloads.
+    ///
+    /// # Errors
+    /// Only if Arrow itself fails on rows that decoded, such as an array past its size limit.
+    pub fn decode(&mut self, payloads: &[&[u8]]) -> Result<Columns, ArrowError> {
+        let (mut batches, mut poison) = (Vec::new(), Vec::new());
+        // The first payload that the decoder holds.
+        let mut held = 0;
+        for (index, payload) in payloads.iter().enumerate() {
+            if self.takes(payload) {
+                continue;
+            }
+            // It may hold half a row now; those before it decoded, and do so again.
+            self.decoder = decoder(E::NAME);
+            if held < index && payloads[held..index].iter().all(|payload| self.takes(payload)) {
+                batches.extend(self.decoder.flush()?);
+            }
+            held = index;
+            // Perhaps it only follows another schema than those before it.
+            if !self.takes(payload) {
+                poison.push((index, reason::<E>(payload)));
+                self.decoder = decoder(E::NAME);
+                held = index + 1;
+            }
+        }
+        batches.extend(self.decoder.flush()?);
+        let batch = match batches.as_slice() {
+            [batch] => batch.clone(),
+            batches => concat_batches(&self.decoder.schema(), batches)?,
+        };
+        Ok(Columns { batch, poison })
+    }
+
+    /// Whether the payload is one row more.
+    fn takes(&mut self, payload: &[u8]) -> bool {
+        let room = self.decoder.capacity();
+        let decoded = self.decoder.decode(payload);
+        matches!(decoded, Ok(consumed) if consumed == payload.len()) && room - self.decoder.capacity() == 1
+    }
+}
+
+fn reason<E: Event>(payload: &[u8]) -> DecodeError {
+    match avro::event_name(payload) {
+        Ok(event) if event == E::NAME => DecodeError::Malformed,
+        Ok(_) => DecodeError::OtherEvent,
+        Err(error) => error,
+    }
+}
+
+/// Decodes these payloads of one event, once.
 ///
 /// # Errors
-/// Only if Arrow itself fails on rows that decoded, such as an array past its size limit.
+/// Those of [`Decoder::decode`].
 pub fn decode<E: Event>(payloads: &[&[u8]]) -> Result<Columns, ArrowError> {
-    if let Some(batch) = decode_all(E::NAME, payloads)? {
-        return Ok(Columns { batch, poison: Vec::new() });
-    }
-    // Something is poison. A decoder that has failed within a row holds half of it, so each payload gets a decoder of its own.
-    let mut good = Vec::with_capacity(payloads.len());
-    let mut poison = Vec::new();
-    for (index, payload) in payloads.iter().enumerate() {
-        match probe(E::NAME, payload) {
-            Ok(()) => good.push(*payload),
-            Err(error) => poison.push((index, error)),
-        }
-    }
-    let batch = decode_all(E::NAME, &good)?
-        .ok_or_else(|| ArrowError::ParseError("rows that decode alone do not decode together".to_owned()))?;
-    Ok(Columns { batch, poison })
+    Decoder::<E>::default().decode(payloads)
 }
 
-/// The batch of these payloads, or nothing if one of them doesn't decode.
-fn decode_all(event: &'static str, payloads: &[&[u8]]) -> Result<Option<RecordBatch>, ArrowError> {
-    let mut decoder = decoder(event, payloads.len() + 1);
-    for payload in payloads {
-        if !decodes(&mut decoder, payload) {
-            return Ok(None);
-        }
-    }
-    match decoder.flush()? {
-        // Rows of one fingerprint fill one batch; the reader schema makes all fingerprints alike, but a change of writer in
-        // mid-batch ends it early.
-        Some(batch) if batch.num_rows() == payloads.len() => Ok(Some(batch)),
-        Some(_) => Ok(None),
-        None => Ok(Some(RecordBatch::new_empty(decoder.schema()))),
-    }
-}
-
-fn decodes(decoder: &mut Decoder, payload: &[u8]) -> bool {
-    matches!(decoder.decode(payload), Ok(consumed) if consumed == payload.len())
-}
-
-fn probe(event: &'static str, payload: &[u8]) -> Result<(), DecodeError> {
-    if avro::event_name(payload)? != event {
-        return Err(DecodeError::OtherEvent);
-    }
-    let mut decoder = decoder(event, 2);
-    if !decodes(&mut decoder, payload) {
-        return Err(DecodeError::Malformed);
-    }
-    match decoder.flush() {
-        Ok(Some(batch)) if batch.num_rows() == 1 => Ok(()),
-        _ => Err(DecodeError::Malformed),
-    }
-}
-
-fn decoder(event: &'static str, batch_size: usize) -> Decoder {
+fn decoder(event: &'static str) -> arrow_avro::reader::Decoder {
     let mut store = SchemaStore::new();
     let mut newest = None;
     for (_, _, text) in SCHEMAS.iter().filter(|(name, _, _)| *name == event) {
@@ -93,7 +110,7 @@ fn decoder(event: &'static str, batch_size: usize) -> Decoder {
     }
     let (schema, fingerprint) = newest.expect("every event has a schema");
     ReaderBuilder::new()
-        .with_batch_size(batch_size)
+        .with_batch_size(usize::MAX)
         .with_reader_schema(schema)
         .with_writer_schema_store(store)
         .with_active_fingerprint(fingerprint)

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use arrow::array::{AsArray as _, StructArray};
+use arrow::datatypes::{Int32Type, TimestampMillisecondType};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use suikang_schemas::columns::Decoder;
 use suikang_schemas::outcome::{Issued, Outcome};
-use suikang_schemas::scan::{Direction, Scan, ScanUpload};
+use suikang_schemas::scan::ScanUpload;
 use suikang_schemas::{AreaCode, Topic, avro};
 use suikang_stream::{Fold, FoldError, Record};
 
-use crate::rows::{Possible, local_day_and_hour};
+use crate::rows::{Possible as _, Upload, Uploads, field, local_day_and_hour, primitive};
 use crate::seen::REMEMBERED_MS;
 
 /// Digits of a district's code.
@@ -17,7 +20,10 @@ const DISTRICT_DIGITS: usize = 6;
 const FIRST_DAY: i32 = 0;
 
 /// Counts what comes.
-pub(super) struct CountsFold;
+#[derive(Default)]
+pub(super) struct CountsFold {
+    uploads: Decoder<ScanUpload>,
+}
 
 impl Fold for CountsFold {
     fn name(&self) -> &'static str {
@@ -55,21 +61,18 @@ impl Fold for CountsFold {
         note_begin(transaction, record)?;
         match record.topic {
             Topic::Scans => {
-                let upload: ScanUpload = possible(&record.payload).ok_or(FoldError::Poison("not a scan upload"))?;
-                count_scans(transaction, &upload)?;
+                let uploads = Uploads::decode(&mut self.uploads, std::slice::from_ref(record), &mut Vec::new());
+                let upload = uploads.uploads.first().ok_or(FoldError::Poison("not a scan upload"))?;
+                count_scans(transaction, upload, &uploads.scans)?;
             }
             _ => {
-                let outcome: Outcome = possible(&record.payload).ok_or(FoldError::Poison("not an outcome"))?;
-                count_outcome(transaction, &outcome, record)?;
+                // What has a row in the lake counts here, and nothing else does.
+                let outcome = avro::decode(&record.payload).ok().filter(Outcome::is_possible);
+                count_outcome(transaction, &outcome.ok_or(FoldError::Poison("not an outcome"))?, record)?;
             }
         }
         Ok(())
     }
-}
-
-/// What has a row in the lake counts here, and nothing else does.
-fn possible<E: avro::Event + Possible>(payload: &[u8]) -> Option<E> {
-    avro::decode(payload).ok().filter(E::is_possible)
 }
 
 /// Notes the first day of which a partition's counts know everything: the first ever if they began with its first record, else the day after
@@ -85,16 +88,21 @@ fn note_begin(transaction: &Transaction<'_>, record: &Record) -> rusqlite::Resul
 }
 
 /// Counts an upload's new scans: summed up first, for most lie in the same hour.
-fn count_scans(transaction: &Transaction<'_>, upload: &ScanUpload) -> rusqlite::Result<()> {
+fn count_scans(transaction: &Transaction<'_>, upload: &Upload<'_>, scans: &StructArray) -> rusqlite::Result<()> {
     let new = new_seqs(transaction, upload)?;
     let district = district(&upload.checkpoint);
+    let scanned_at_ms = primitive::<TimestampMillisecondType>(scans, "scanned_at");
+    let (directions, verdicts) = (words(scans, "direction"), words(scans, "verdict"));
+    let lists = field(scans, "reasons").as_list::<i32>();
+    let texts = lists.values().as_string::<i32>();
     let mut entries: BTreeMap<(i32, i32, &str, &str), i64> = BTreeMap::new();
     let mut reasons: BTreeMap<(i32, &str), i64> = BTreeMap::new();
     let mut fevers: BTreeMap<i32, i64> = BTreeMap::new();
-    for (_, scan) in (upload.first_seq..).zip(&upload.scans).filter(|(seq, _)| new.contains(seq)) {
-        let (day, hour) = local_day_and_hour(scan.scanned_at_ms);
-        *entries.entry((day, hour, direction(scan), scan.verdict.as_str())).or_default() += 1;
-        for reason in &scan.reasons {
+    for (_, scan) in (upload.first_seq..).zip(upload.scans.clone()).filter(|(seq, _)| new.contains(seq)) {
+        let (day, hour) = local_day_and_hour(scanned_at_ms.value(scan));
+        *entries.entry((day, hour, directions(scan), verdicts(scan))).or_default() += 1;
+        for at in lists.value_offsets()[scan]..lists.value_offsets()[scan + 1] {
+            let reason = texts.value(at as usize);
             *reasons.entry((day, reason)).or_default() += 1;
             if reason == suikang_schemas::decide::Reason::Fever.as_str() {
                 *fevers.entry(day).or_default() += 1;
@@ -128,18 +136,16 @@ fn district(area: &AreaCode) -> &str {
     area.as_str().get(..DISTRICT_DIGITS).unwrap_or(area.as_str())
 }
 
-fn direction(scan: &Scan) -> &'static str {
-    match scan.direction {
-        Direction::Entry => "entry",
-        Direction::Exit => "exit",
-    }
+/// A field of scans that is one of few words.
+fn words<'s>(scans: &'s StructArray, name: &str) -> impl Fn(usize) -> &'s str {
+    let words = field(scans, name).as_dictionary::<Int32Type>();
+    let texts = words.values().as_string::<i32>();
+    move |scan| texts.value(words.keys().value(scan) as usize)
 }
 
 /// The numbers of an upload that were not seen before; they are now. Intervals that touch become one.
-fn new_seqs(transaction: &Transaction<'_>, upload: &ScanUpload) -> rusqlite::Result<Vec<i64>> {
-    let epoch = upload.device_epoch;
-    let first = upload.first_seq;
-    let last = first + i64::try_from(upload.scans.len()).unwrap_or(0) - 1;
+fn new_seqs(transaction: &Transaction<'_>, upload: &Upload<'_>) -> rusqlite::Result<Vec<i64>> {
+    let (epoch, first, last) = (upload.device_epoch, upload.first_seq, upload.last_seq());
     let mut touching = transaction.prepare_cached(
         "SELECT first, last FROM seen WHERE device_epoch = ?1 AND first <= ?3 + 1 AND last >= ?2 - 1 ORDER BY first",
     )?;
@@ -230,7 +236,7 @@ mod tests {
     #[test]
     fn counts_that_begin_late_know_from_which_day_they_are_whole() {
         let mut connection = Connection::open_in_memory().unwrap();
-        CountsFold.create(&connection).unwrap();
+        CountsFold::default().create(&connection).unwrap();
         let whole_from = |connection: &Connection| -> i32 {
             connection.query_row("SELECT coalesce(max(whole_from), 0) FROM begun", [], |row| row.get(0)).unwrap()
         };
@@ -238,7 +244,7 @@ mod tests {
             let record =
                 Record { topic: Topic::Scans, kafka_partition, offset, record_key: vec![], payload: vec![], time_ms };
             let transaction = connection.transaction().unwrap();
-            assert!(matches!(CountsFold.apply(&transaction, &record), Err(FoldError::Poison(_))));
+            assert!(matches!(CountsFold::default().apply(&transaction, &record), Err(FoldError::Poison(_))));
             transaction.commit().unwrap();
             whole_from(&connection)
         };
