@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use suikang_ingest::Settings;
 use suikang_schemas::Topic;
 use suikang_schemas::declaration::Declaration;
 use uuid::{Timestamp, Uuid};
@@ -98,7 +99,8 @@ async fn two_accounts_that_add_one_document_at_once_get_one_person() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_at_once_are_appended_once() {
-    let (city, node) = City::new().await;
+    let (city, _) = City::new().await;
+    let node = city.node_with("roomy", Settings { declarations_at_once: 256, ..Settings::default() }).await;
     let (me, key) = (city.resident("me"), key());
     let requests = (0..200).map(|_| {
         let (router, me, key) = (node.router.clone(), me.clone(), key.clone());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use suikang_ingest::Settings;
 use suikang_issuer::{Issuer, Keystore};
 use suikang_schemas::pass_code;
 use suikang_schemas::registry_event::{Change, OrderSet};
@@ -110,7 +111,8 @@ async fn a_rejection_is_typed_and_never_about_health() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_at_once_get_one_code() {
-    let (city, node) = City::new().await;
+    let (city, _) = City::new().await;
+    let node = city.node_with("roomy", Settings { declarations_at_once: 256, ..Settings::default() }).await;
     let _issuing = Issuing::begin(&city, &node);
     let (me, key) = (city.resident("me"), key());
     let requests = (0..200).map(|_| {
