@@ -7,11 +7,13 @@
 //! the fields that its struct has by name, and fills those that an older writer did not know from their defaults.
 
 use std::collections::HashMap;
+use std::io::BufRead;
 use std::sync::LazyLock;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_avro_fast::Schema;
+use serde_avro_fast::de::DeserializerState;
 use serde_avro_fast::ser::SerializerConfig;
 
 pub mod raw;
@@ -85,9 +87,11 @@ pub fn decode<E: Event>(bytes: &[u8]) -> Result<E, DecodeError> {
     if known.event != E::NAME {
         return Err(DecodeError::OtherEvent);
     }
-    let mut body = &bytes[HEADER_BYTES..];
-    let event = serde_avro_fast::from_datum_reader(&mut body, &known.schema).map_err(|_| DecodeError::Malformed)?;
-    if body.is_empty() { Ok(event) } else { Err(DecodeError::Malformed) }
+    // From a slice: from a reader, room is made for as many bytes as a string claims to have, before they are there.
+    let mut body = DeserializerState::from_slice(&bytes[HEADER_BYTES..], &known.schema);
+    let event = E::deserialize(body.deserializer()).map_err(|_| DecodeError::Malformed)?;
+    let whole = body.into_reader().fill_buf().is_ok_and(<[u8]>::is_empty);
+    if whole { Ok(event) } else { Err(DecodeError::Malformed) }
 }
 
 /// The name of the event in these bytes, by their header alone.

@@ -9,7 +9,7 @@ use suikang_schemas::status::Status;
 
 use crate::signing::{DAY_S, Key, NOW_S, key_lists};
 
-const MUTATIONS: usize = 100_000;
+const MUTATIONS: usize = 1_000_000;
 
 fn codes() -> Vec<Vec<u8>> {
     let bare = PassCode {
