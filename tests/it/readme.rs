@@ -11,11 +11,12 @@ use super::{DemoCity, demo_city, guide, suikang};
 const STAGES: [&str; 5] = ["up", "ingest", "issuer", "analytics", "api"];
 
 /// The targets that may be shown, and what runs each. One that isn't here has no test.
-const TARGETS: [(&str, &str); 8] = [
+const TARGETS: [(&str, &str); 9] = [
     ("run", "its program is the city of these tests"),
     ("walk", "walk.rs walks in short"),
     ("trials", "trials.rs inflicts some in short"),
     ("bench", "measures.rs measures in short"),
+    ("fuzz", "no_bytes_panic and no_damaged_code_is_accepted try the same in short"),
     ("test", ".ci/run"),
     ("lint", ".ci/run"),
     ("setup", "the other targets do it first"),
