@@ -14,6 +14,7 @@ use arc_swap::ArcSwapOption;
 use arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
+use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use serde::Serialize;
 use suikang_stream::{Log, NextOffsets, Readiness, Record};
@@ -312,17 +313,12 @@ impl TableCut {
     ///
     /// # Errors
     /// If the lake can't be read.
-    pub async fn as_table(
-        &self,
-        context: &SessionContext,
-    ) -> Result<Arc<dyn TableProvider>, datafusion::error::DataFusionError> {
-        let table = self.lake.table();
-        self.lake.delta().update_datafusion_session(&context.state())?;
-        let lake = context.read_table(self.lake.delta().table_provider().await?)?;
+    pub fn as_table(&self, context: &SessionContext) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+        let lake = self.lake.as_table().map_err(|error| DataFusionError::External(Box::new(error)))?;
         if self.tail.is_empty() {
-            return Ok(lake.into_view());
+            return Ok(lake);
         }
-        let tail = MemTable::try_new(table.schema(), vec![self.tail.clone()])?;
-        Ok(lake.union_by_name(context.read_table(Arc::new(tail))?)?.into_view())
+        let tail = MemTable::try_new(self.lake.table().schema(), vec![self.tail.clone()])?;
+        Ok(context.read_table(lake)?.union_by_name(context.read_table(Arc::new(tail))?)?.into_view())
     }
 }

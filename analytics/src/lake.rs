@@ -9,6 +9,7 @@ mod durable;
 mod entries;
 mod files;
 mod positions;
+mod scan;
 mod tidy;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
+use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::prelude::SessionContext;
@@ -251,11 +253,15 @@ impl LakeTable {
     ///
     /// # Errors
     /// If the table's log can't be read.
-    pub async fn register(&self, context: &SessionContext, name: &str) -> Result<(), LakeError> {
-        self.delta.update_datafusion_session(&context.state()).map_err(|error| self.delta_error(error))?;
-        let provider = self.delta.table_provider().await.map_err(|error| self.delta_error(error.into()))?;
-        context.register_table(name, provider).map_err(|error| self.query_error(error))?;
+    pub fn register(&self, context: &SessionContext, name: &str) -> Result<(), LakeError> {
+        context.register_table(name, self.as_table()?).map_err(|error| self.query_error(error))?;
         Ok(())
+    }
+
+    /// The table at this handle's version, as DataFusion reads it.
+    pub(crate) fn as_table(&self) -> Result<Arc<dyn TableProvider>, LakeError> {
+        let files = scan::Files::new(&self.delta, &self.folder, self.table).map_err(|error| self.delta_error(error))?;
+        Ok(Arc::new(files))
     }
 
     /// The rows of a query over this table, called `lake`, at this handle's version.
@@ -266,7 +272,7 @@ impl LakeTable {
     /// The same, batch by batch.
     pub(crate) async fn stream(&self, sql: &str) -> Result<SendableRecordBatchStream, LakeError> {
         let context = SessionContext::new();
-        self.register(&context, "lake").await?;
+        self.register(&context, "lake")?;
         let question = context.sql(sql).await.map_err(|error| self.query_error(error))?;
         question.execute_stream().await.map_err(|error| self.query_error(error))
     }

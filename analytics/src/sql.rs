@@ -16,7 +16,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
+use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::parser::ParserError;
@@ -44,7 +44,8 @@ pub struct SqlEngine {
 struct Shared {
     settings: Settings,
     cuts: Cuts,
-    memory: Arc<dyn MemoryPool>,
+    /// What queries share: the memory they may use together, and what the files say of themselves at their ends.
+    runtime: Arc<RuntimeEnv>,
     threads: Option<Runtime>,
 }
 
@@ -99,8 +100,13 @@ impl SqlEngine {
             .enable_all()
             .build()
             .expect("the system gives threads at start");
-        let memory = Arc::new(FairSpillPool::new(settings.query_memory_bytes));
-        Self { shared: Arc::new(Shared { settings, cuts, memory, threads: Some(threads) }) }
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(settings.query_memory_bytes)))
+            // Nothing of a query touches the disk.
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
+            .build_arc()
+            .expect("nothing is asked of the system");
+        Self { shared: Arc::new(Shared { settings, cuts, runtime, threads: Some(threads) }) }
     }
 
     /// Answers a question.
@@ -135,7 +141,7 @@ impl SqlEngine {
 
 impl Shared {
     async fn run(&self, sql: &str, stop: CancellationToken) -> Result<Answer, SqlError> {
-        let (context, cut) = self.context(stop).await?;
+        let (context, cut) = self.context(stop)?;
         let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         let frame = context.sql_with_options(sql, options).await.map_err(|error| refusal(&error))?;
         guard::check_functions(frame.logical_plan())?;
@@ -162,19 +168,15 @@ impl Shared {
     }
 
     /// A context with the three tables, and nothing that could reach anything else.
-    async fn context(
-        &self,
-        stop: CancellationToken,
-    ) -> Result<(SessionContext, BTreeMap<&'static str, CutName>), SqlError> {
+    fn context(&self, stop: CancellationToken) -> Result<(SessionContext, BTreeMap<&'static str, CutName>), SqlError> {
         let config = SessionConfig::new()
             .with_target_partitions(THREADS)
             .with_information_schema(false)
-            .set_bool("datafusion.execution.parquet.pushdown_filters", true)
             // The physical plan names the lake's files, with their folders.
             .set_bool("datafusion.explain.logical_plan_only", true);
         let state = SessionStateBuilder::new()
             .with_config(config)
-            .with_runtime_env(self.runtime_env()?)
+            .with_runtime_env(Arc::clone(&self.runtime))
             .with_default_features()
             .with_physical_optimizer_rule(Arc::new(stopping::Stoppable { stop }))
             .build();
@@ -185,23 +187,13 @@ impl Shared {
         for table in Table::ALL {
             let current = self.cuts.current(table).ok_or(SqlError::NotReady)?;
             cut.insert(table.name(), current.name());
-            let whole = current.as_table(&context).await.map_err(|error| {
+            let whole = current.as_table(&context).map_err(|error| {
                 tracing::error!(%error, table = table.name(), "a table cannot be read");
                 SqlError::Broke
             })?;
             context.register_table(table.name(), whole).map_err(|error| refusal(&error))?;
         }
         Ok((context, cut))
-    }
-
-    fn runtime_env(&self) -> Result<Arc<RuntimeEnv>, SqlError> {
-        // Nothing of a query touches the disk.
-        let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
-        let built = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::clone(&self.memory))
-            .with_disk_manager_builder(disk)
-            .build_arc();
-        built.map_err(|error| refusal(&error))
     }
 }
 

@@ -85,7 +85,7 @@ async fn a_zombie_adds_no_row() {
     let mut reopened = LakeTable::open(folder.path(), Table::Scans).await.unwrap();
     assert_eq!(reopened.positions([2, 3]).await.unwrap(), BTreeMap::from([(2, 2), (3, 1)]));
     let context = datafusion::prelude::SessionContext::new();
-    reopened.register(&context, "lake").await.unwrap();
+    reopened.register(&context, "lake").unwrap();
     assert_eq!(context.sql("SELECT * FROM lake").await.unwrap().count().await.unwrap(), 30);
 }
 
