@@ -8,6 +8,7 @@ mod compact;
 mod durable;
 mod entries;
 mod files;
+mod order;
 mod positions;
 mod tidy;
 

@@ -179,7 +179,7 @@ impl View {
         let mut taken = state.take().expect("the state came back from the last fold");
         let (view, count) = (self.clone(), records.len());
         let folded = tokio::task::spawn_blocking(move || {
-            let folded = view.shared.fold(&mut taken, &records);
+            let folded = view.shared.fold(&mut taken, records);
             (taken, folded)
         });
         let (back, folded) = match folded.await {
@@ -272,25 +272,20 @@ impl View {
 
 impl Shared {
     /// One transaction: rows and positions. The file's positions count, should another have folded meanwhile: nothing is folded twice.
-    fn fold(&self, State { fold, connection }: &mut State, records: &[Record]) -> Result<(), ViewError> {
+    fn fold(&self, State { fold, connection }: &mut State, mut records: Vec<Record>) -> Result<(), ViewError> {
         let failed = |error| ViewError::Sqlite { path: self.path.clone(), error };
         let mut next_offsets = self.progress.borrow().next_offsets.clone();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         for (topic, stored) in file::positions(&transaction).map_err(failed)? {
             next_offsets.entry(topic).or_default().extend(stored);
         }
-        for record in records {
+        records.retain(|record| {
             let next_offset = next_offsets.entry(record.topic).or_default().entry(record.kafka_partition).or_default();
-            if record.offset < *next_offset {
-                continue;
-            }
-            match fold.apply(&transaction, record) {
-                Ok(()) => {}
-                Err(FoldError::Poison(reason)) => self.pass_over(record, reason),
-                Err(FoldError::Sqlite(error)) => return Err(failed(error)),
-            }
-            *next_offset = record.offset + 1;
-        }
+            let is_new = record.offset >= *next_offset;
+            *next_offset = (*next_offset).max(record.offset + 1);
+            is_new
+        });
+        fold.apply_all(&transaction, &records, &mut |record, reason| self.pass_over(record, reason)).map_err(failed)?;
         file::store_positions(&transaction, &next_offsets).map_err(failed)?;
         transaction.commit().map_err(failed)?;
         fold.committed(connection).map_err(failed)?;

@@ -19,6 +19,7 @@ use deltalake::{DeltaResult, DeltaTableError};
 
 use super::{LakeError, LakeTable, commit_properties, files};
 use crate::fail_points::{COMPACTION, fail_point};
+use crate::rows::packed;
 use crate::tables::{PARTITION_COLUMN, Table};
 
 /// A merged file has at most so many rows: they are sorted in memory.
@@ -129,9 +130,9 @@ impl LakeTable {
     }
 }
 
-/// A file's rows with the table's columns: a file has all but its day.
+/// A file's rows with the table's columns, packed: a file has all but its day.
 fn read(path: &Path, day: i32, table: Table) -> DeltaResult<Vec<RecordBatch>> {
-    let schema = table.schema();
+    let schema = packed::schema(table);
     let rows = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.build()?;
     rows.map(|rows| {
         let rows = rows?;
