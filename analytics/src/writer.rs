@@ -315,8 +315,11 @@ impl Shared {
         if let Err(error) = lake.compact().await {
             tracing::warn!(table, %error, "compaction is left for later");
         }
-        if let Err(error) = lake.vacuum(self.settings.vacuum_after_hours.max(1)).await {
+        if let Err(error) = lake.vacuum(self.settings.vacuum_after()).await {
             tracing::warn!(table, %error, "vacuum is left for later");
+        }
+        if let Err(error) = lake.expire_entries(self.settings.expire_entries_after()).await {
+            tracing::warn!(table, %error, "old entries are left for later");
         }
     }
 

@@ -70,12 +70,14 @@ impl LakeTable {
     /// Puts merged files in the others' place, if all of those are still there.
     async fn replace(&mut self, merged: Merged) -> Result<bool, LakeError> {
         let Merged { added, removed } = merged;
-        let actions: Vec<_> =
-            removed.iter().cloned().map(Action::Remove).chain(added.into_iter().map(Action::Add)).collect();
         loop {
+            // Vacuum counts from when a file is taken out of the table, which may be long after it was read.
+            let deletion_timestamp = Some(chrono::Utc::now().timestamp_millis());
+            let removed_now = removed.iter().map(|remove| Remove { deletion_timestamp, ..remove.clone() });
+            let actions = removed_now.map(Action::Remove).chain(added.iter().cloned().map(Action::Add)).collect();
             let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
             let commit = CommitBuilder::from(commit_properties().with_max_retries(0))
-                .with_actions(actions.clone())
+                .with_actions(actions)
                 .build(
                     Some(self.delta.snapshot().map_err(|error| self.delta_error(error))?),
                     self.delta.log_store(),
