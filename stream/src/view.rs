@@ -205,18 +205,19 @@ impl View {
     /// SQLite's.
     pub fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
         let pooled = unpoisoned(&self.shared.pool).pop();
-        let mut connection = match pooled {
+        let connection = match pooled {
             Some(connection) => connection,
             None => file::connect_reading(&self.shared.path)?,
         };
-        let transaction = connection.transaction()?;
-        let result = read(&transaction);
-        drop(transaction);
+        // Prepared once for a connection: it costs more than the look-up between them. Whatever fails, the connection goes with it.
+        connection.prepare_cached("BEGIN")?.execute([])?;
+        let result = read(&connection)?;
+        connection.prepare_cached("COMMIT")?.execute([])?;
         let mut pool = unpoisoned(&self.shared.pool);
-        if result.is_ok() && pool.len() < POOL {
+        if pool.len() < POOL {
             pool.push(connection);
         }
-        result
+        Ok(result)
     }
 
     /// Reads the file, and tells what that state of it has folded: the first offsets that it has not.
