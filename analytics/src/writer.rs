@@ -28,7 +28,7 @@ use batch::Batch;
 /// How long a read waits for records.
 const WAIT: Duration = Duration::from_millis(200);
 /// Records read at once.
-const RECORDS: usize = 2_000;
+const RECORDS: usize = 500;
 /// How long the last read may take when the process is to end.
 const LAST_READ: Duration = Duration::from_secs(5);
 /// How long to wait before something that doesn't work now is tried again.
