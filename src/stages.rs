@@ -136,15 +136,6 @@ impl Process {
             parts.push(Box::new(move || issuer.readiness()));
         }
         if stages.analytics || stages.api {
-            let counts = Counts::open(Arc::clone(&log), &config.state_dir)?;
-            services.start_reader("the counts", |stop| {
-                let counts = counts.clone();
-                async move { counts.run(stop).await }
-            });
-            parts.push(Box::new({
-                let counts = counts.clone();
-                move || counts.readiness()
-            }));
             let secret = LakeSecret::new(keys::lake_secret(&config.keys_dir, &unlock)?);
             if stages.analytics {
                 let writer = Writer::new(config.analytics.clone(), Arc::clone(&log), registry.clone(), secret.clone());
@@ -155,6 +146,15 @@ impl Process {
                 parts.push(Box::new(move || writer.readiness()));
             }
             if stages.api {
+                let counts = Counts::open(Arc::clone(&log), &config.state_dir)?;
+                services.start_reader("the counts", |stop| {
+                    let counts = counts.clone();
+                    async move { counts.run(stop).await }
+                });
+                parts.push(Box::new({
+                    let counts = counts.clone();
+                    move || counts.readiness()
+                }));
                 let cuts = Cuts::new(config.analytics.clone(), Arc::clone(&log), secret);
                 services.start_reader("lake and tail", |stop| {
                     let cuts = cuts.clone();

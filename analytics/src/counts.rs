@@ -14,6 +14,7 @@
 
 mod fold;
 mod read;
+mod scans;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -8,6 +8,7 @@ mod compact;
 mod durable;
 mod entries;
 mod files;
+mod order;
 mod positions;
 mod scan;
 mod tidy;
@@ -264,8 +265,20 @@ impl LakeTable {
         Ok(Arc::new(files))
     }
 
+    /// The files that hold its rows, at this handle's version.
+    ///
+    /// # Errors
+    /// If the table's log can't be read.
+    pub fn files(&self) -> Result<Vec<PathBuf>, LakeError> {
+        let snapshot = self.delta.snapshot().map_err(|error| self.delta_error(error))?;
+        Ok(snapshot.log_data().iter().map(|file| self.folder.join(file.object_store_path().as_ref())).collect())
+    }
+
     /// The rows of a query over this table, called `lake`, at this handle's version.
-    pub(crate) async fn query(&self, sql: &str) -> Result<Vec<RecordBatch>, LakeError> {
+    ///
+    /// # Errors
+    /// If the query is wrong, or a file can't be read.
+    pub async fn query(&self, sql: &str) -> Result<Vec<RecordBatch>, LakeError> {
         self.stream(sql).await?.try_collect().await.map_err(|error| self.query_error(error))
     }
 
@@ -308,7 +321,7 @@ async fn create(delta: &DeltaTable, table: Table) -> Result<(), DeltaTableError>
         .with_columns(schema.fields().cloned().collect::<Vec<StructField>>())
         .with_partition_columns([PARTITION_COLUMN])
         .with_configuration_property(TableProperty::CheckpointInterval, Some("50"))
-        .with_configuration_property(TableProperty::LogRetentionDuration, Some(tidy::LOG_RETENTION))
+        .with_configuration_property(TableProperty::DeletedFileRetentionDuration, Some(tidy::FORGOTTEN_AFTER))
         .await?;
     Ok(())
 }

@@ -70,13 +70,22 @@ impl Partition {
 
     /// Takes the partition's next records. Poison is told by its index in `records`.
     pub(crate) fn take(&mut self, records: &[Record]) -> Rows {
+        self.take_as(records, RowMaker::rows)
+    }
+
+    /// The same, with the rows packed.
+    pub(crate) fn take_packed(&mut self, records: &[Record]) -> Rows {
+        self.take_as(records, RowMaker::packed)
+    }
+
+    fn take_as(&mut self, records: &[Record], rows: fn(&mut RowMaker, &[Record]) -> Rows) -> Rows {
         // Nothing is taken twice, and what the table has makes no rows.
         let taken = records.partition_point(|record| record.offset < self.next_offset);
         let known = records.partition_point(|record| record.offset < self.rows_from).max(taken);
         if known > taken {
-            self.maker.rows(&records[taken..known]);
+            self.maker.packed(&records[taken..known]);
         }
-        let mut rows = self.maker.rows(&records[known..]);
+        let mut rows = rows(&mut self.maker, &records[known..]);
         rows.poison.iter_mut().for_each(|(index, _)| *index += known);
         self.next_offset = records.last().map_or(self.next_offset, |last| self.next_offset.max(last.offset + 1));
         rows

@@ -6,6 +6,7 @@
 mod columns;
 mod declarations;
 mod outcomes;
+pub(crate) mod packed;
 mod scans;
 mod uploads;
 
@@ -65,8 +66,15 @@ impl RowMaker {
         self.declarations.restore(id);
     }
 
-    /// The rows of these records.
+    /// The rows of these records, with the table's columns.
     pub fn rows(&mut self, records: &[Record]) -> Rows {
+        let Rows { batch, poison } = self.packed(records);
+        let batch = packed::with_schema(&batch, &self.table.schema()).expect("packed texts are texts");
+        Rows { batch, poison }
+    }
+
+    /// The rows of these records, packed.
+    pub fn packed(&mut self, records: &[Record]) -> Rows {
         let mut poison = Vec::new();
         let batch = match self.table {
             Table::Scans => scans::rows(records, &mut self.numbers, &self.secret, &mut poison),

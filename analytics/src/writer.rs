@@ -28,7 +28,7 @@ use batch::Batch;
 /// How long a read waits for records.
 const WAIT: Duration = Duration::from_millis(200);
 /// Records read at once.
-const RECORDS: usize = 2_000;
+const RECORDS: usize = 500;
 /// How long the last read may take when the process is to end.
 const LAST_READ: Duration = Duration::from_secs(5);
 /// How long to wait before something that doesn't work now is tried again.
@@ -315,8 +315,11 @@ impl Shared {
         if let Err(error) = lake.compact().await {
             tracing::warn!(table, %error, "compaction is left for later");
         }
-        if let Err(error) = lake.vacuum(self.settings.vacuum_after_hours.max(1)).await {
+        if let Err(error) = lake.vacuum(self.settings.vacuum_after()).await {
             tracing::warn!(table, %error, "vacuum is left for later");
+        }
+        if let Err(error) = lake.expire_entries(self.settings.expire_entries_after()).await {
+            tracing::warn!(table, %error, "old entries are left for later");
         }
     }
 

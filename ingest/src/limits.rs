@@ -1,10 +1,15 @@
 //! How much is in hand at once. Whoever comes when a door is full is told at once to come again: those inside are served as fast as
 //! ever, and memory stays under its ceiling.
 //!
+//! The slower people are answered, the fewer are let in: where requests outrun a door, its places alone would only make those inside wait
+//! for each other. Devices and batches have time; their doors have a place for as many at any pace.
+//!
 //! A place inside is for a request whose body is there. One on its way holds the bytes that came, of as many as all places together may
 //! have: thousands of clients that send a byte now and then hold a few of them, and keep nobody out.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use suikang_registry::http::Problem;
@@ -32,11 +37,55 @@ impl Door {
     }
 }
 
+/// Of how many answers it is told how long they take: a burst is seen, a single slow one isn't much.
+const ANSWERS: u64 = 16;
+/// However slow it is, a door has so much of its places.
+const LEAST: f64 = 0.125;
+
 /// A place inside, with the bytes that came in; leaving gives them back.
 #[derive(Debug)]
 pub(crate) struct Admission {
     _place: OwnedSemaphorePermit,
     _held: Option<Held>,
+    _stay: Option<Stay>,
+}
+
+/// How long somebody has been inside, which is noted on leaving.
+#[derive(Debug)]
+struct Stay {
+    since: Instant,
+    pace: Arc<Pace>,
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        self.pace.note(self.since.elapsed());
+    }
+}
+
+/// How long the last answers took, and how long they should.
+#[derive(Debug)]
+struct Pace {
+    should_us: u64,
+    took_us: AtomicU64,
+}
+
+impl Pace {
+    fn note(&self, took: Duration) {
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX / ANSWERS);
+        let moved = |before_us: u64| Some(before_us - before_us / ANSWERS + took_us / ANSWERS);
+        let _ = self.took_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, moved);
+    }
+
+    /// Of so many places, how many are open now. Those inside wait for each other, so that their number times the pace of a door is how long
+    /// each takes: fewer places answer sooner, and the number settles.
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of a request, places of a door")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of the places")]
+    fn open(&self, places: usize) -> usize {
+        let took_us = self.took_us.load(Ordering::Relaxed).max(1);
+        let share = (self.should_us as f64 / took_us as f64).clamp(LEAST, 1.0);
+        (places as f64 * share).round().max(1.0) as usize
+    }
 }
 
 impl Admission {
@@ -52,13 +101,30 @@ pub(crate) type Held = OwnedSemaphorePermit;
 
 /// What a door has: places, and bytes for bodies (none where bodies are never held whole).
 struct Room {
+    size: usize,
     places: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
+    /// Where people wait.
+    pace: Option<Arc<Pace>>,
 }
 
 impl Room {
-    fn new(places: usize, body_bytes: usize) -> Self {
-        Self { places: semaphore(places), bytes: semaphore(places.saturating_mul(body_bytes)) }
+    fn new(size: usize, body_bytes: usize) -> Self {
+        Self { size, places: semaphore(size), bytes: semaphore(size.saturating_mul(body_bytes)), pace: None }
+    }
+
+    fn for_people(self, should_ms: u64) -> Self {
+        let pace = Pace { should_us: should_ms.saturating_mul(1_000), took_us: AtomicU64::new(0) };
+        Self { pace: Some(Arc::new(pace)), ..self }
+    }
+
+    fn admit(&self) -> Option<Admission> {
+        let inside = self.size.saturating_sub(self.places.available_permits());
+        if self.pace.as_ref().is_some_and(|pace| inside >= pace.open(self.size)) {
+            return None;
+        }
+        let stay = self.pace.as_ref().map(|pace| Stay { since: Instant::now(), pace: Arc::clone(pace) });
+        Some(Admission { _stay: stay, ..take(&self.places)? })
     }
 }
 
@@ -74,9 +140,10 @@ pub(crate) struct Limits {
 impl Limits {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
-            declarations: Room::new(settings.declarations_at_once, settings.declaration_bytes),
+            declarations: Room::new(settings.declarations_at_once, settings.declaration_bytes)
+                .for_people(settings.answer_ms),
             batches: Room::new(settings.batches_at_once, 0),
-            checks: Room::new(settings.checks_at_once, settings.check_bytes),
+            checks: Room::new(settings.checks_at_once, settings.check_bytes).for_people(settings.answer_ms),
             scans: Room::new(settings.uploads_at_once, settings.scans_bytes),
             waiting: semaphore(settings.waiting_at_once),
         }
@@ -84,7 +151,7 @@ impl Limits {
 
     /// A place inside, or 503 at once.
     pub(crate) fn admit(&self, door: Door) -> Result<Admission, Problem> {
-        take(&self.room(door).places).ok_or_else(|| shed(door))
+        self.room(door).admit().ok_or_else(|| shed(door))
     }
 
     /// Room for so many more bytes of a body, or 503 at once.
@@ -120,7 +187,7 @@ fn semaphore(count: usize) -> Arc<Semaphore> {
 }
 
 fn take(places: &Arc<Semaphore>) -> Option<Admission> {
-    Arc::clone(places).try_acquire_owned().ok().map(|place| Admission { _place: place, _held: None })
+    Arc::clone(places).try_acquire_owned().ok().map(|place| Admission { _place: place, _held: None, _stay: None })
 }
 
 #[cfg(test)]
@@ -136,6 +203,21 @@ mod tests {
         assert!(limits.admit(Door::Scans).is_ok(), "another door has its own places");
         drop(inside);
         assert!(limits.admit(Door::Checks).is_ok());
+    }
+
+    #[test]
+    fn the_slower_people_are_answered_the_fewer_are_let_in() {
+        let limits =
+            Limits::new(&Settings { checks_at_once: 16, uploads_at_once: 16, answer_ms: 50, ..Settings::default() });
+        let inside = |door| std::iter::from_fn(|| limits.admit(door).ok()).take(100).collect::<Vec<_>>().len();
+        assert_eq!((inside(Door::Checks), inside(Door::Scans)), (16, 16), "nobody was slow");
+        let pace = limits.checks.pace.as_ref().unwrap();
+        (0..200).for_each(|_| pace.note(Duration::from_millis(100)));
+        assert_eq!((inside(Door::Checks), inside(Door::Scans)), (8, 16), "answers take twice as long");
+        (0..200).for_each(|_| pace.note(Duration::from_secs(60)));
+        assert_eq!(inside(Door::Checks), 2, "a few are let in, to see whether it is over");
+        (0..200).for_each(|_| pace.note(Duration::from_millis(1)));
+        assert_eq!(inside(Door::Checks), 16);
     }
 
     #[test]

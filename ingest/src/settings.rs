@@ -20,6 +20,8 @@ pub struct Settings {
     pub batch_rows: usize,
     /// Declarations being accepted at once; more are told to come again.
     pub declarations_at_once: usize,
+    /// How soon people are to be answered, in milliseconds, by the log's acknowledgement: the slower a door answers, the fewer it lets in.
+    pub answer_ms: u64,
     /// Declarations waiting for their outcome at once; more get their answer without it.
     pub waiting_at_once: usize,
     /// Batches in hand at once.
@@ -54,6 +56,7 @@ impl Default for Settings {
             batch_row_bytes: 16 * 1024,
             batch_rows: 20_000,
             declarations_at_once: 128,
+            answer_ms: 65,
             waiting_at_once: 8_192,
             batches_at_once: 8,
             checks_at_once: 1_024,

@@ -1,5 +1,7 @@
 //! Scans: what a checkpoint keeps of a check, whoever decided it. No name, no number, no picture.
 
+mod body;
+
 use serde::{Deserialize, Serialize};
 
 use crate::area::AreaCode;
@@ -30,6 +32,10 @@ pub struct ScanUpload {
 
 impl Event for ScanUpload {
     const NAME: &'static str = "ScanUpload";
+
+    fn put_body(&self, bytes: &mut Vec<u8>) {
+        body::put_upload(bytes, self);
+    }
 }
 
 /// One person, or one head of a vehicle, at a gate.

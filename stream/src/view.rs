@@ -179,7 +179,7 @@ impl View {
         let mut taken = state.take().expect("the state came back from the last fold");
         let (view, count) = (self.clone(), records.len());
         let folded = tokio::task::spawn_blocking(move || {
-            let folded = view.shared.fold(&mut taken, &records);
+            let folded = view.shared.fold(&mut taken, records);
             (taken, folded)
         });
         let (back, folded) = match folded.await {
@@ -205,18 +205,19 @@ impl View {
     /// SQLite's.
     pub fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
         let pooled = unpoisoned(&self.shared.pool).pop();
-        let mut connection = match pooled {
+        let connection = match pooled {
             Some(connection) => connection,
             None => file::connect_reading(&self.shared.path)?,
         };
-        let transaction = connection.transaction()?;
-        let result = read(&transaction);
-        drop(transaction);
+        // Prepared once for a connection: it costs more than the look-up between them. Whatever fails, the connection goes with it.
+        connection.prepare_cached("BEGIN")?.execute([])?;
+        let result = read(&connection)?;
+        connection.prepare_cached("COMMIT")?.execute([])?;
         let mut pool = unpoisoned(&self.shared.pool);
-        if result.is_ok() && pool.len() < POOL {
+        if pool.len() < POOL {
             pool.push(connection);
         }
-        result
+        Ok(result)
     }
 
     /// Reads the file, and tells what that state of it has folded: the first offsets that it has not.
@@ -272,25 +273,20 @@ impl View {
 
 impl Shared {
     /// One transaction: rows and positions. The file's positions count, should another have folded meanwhile: nothing is folded twice.
-    fn fold(&self, State { fold, connection }: &mut State, records: &[Record]) -> Result<(), ViewError> {
+    fn fold(&self, State { fold, connection }: &mut State, mut records: Vec<Record>) -> Result<(), ViewError> {
         let failed = |error| ViewError::Sqlite { path: self.path.clone(), error };
         let mut next_offsets = self.progress.borrow().next_offsets.clone();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         for (topic, stored) in file::positions(&transaction).map_err(failed)? {
             next_offsets.entry(topic).or_default().extend(stored);
         }
-        for record in records {
+        records.retain(|record| {
             let next_offset = next_offsets.entry(record.topic).or_default().entry(record.kafka_partition).or_default();
-            if record.offset < *next_offset {
-                continue;
-            }
-            match fold.apply(&transaction, record) {
-                Ok(()) => {}
-                Err(FoldError::Poison(reason)) => self.pass_over(record, reason),
-                Err(FoldError::Sqlite(error)) => return Err(failed(error)),
-            }
-            *next_offset = record.offset + 1;
-        }
+            let is_new = record.offset >= *next_offset;
+            *next_offset = (*next_offset).max(record.offset + 1);
+            is_new
+        });
+        fold.apply_all(&transaction, &records, &mut |record, reason| self.pass_over(record, reason)).map_err(failed)?;
         file::store_positions(&transaction, &next_offsets).map_err(failed)?;
         transaction.commit().map_err(failed)?;
         fold.committed(connection).map_err(failed)?;

@@ -29,6 +29,8 @@ async fn every_stage_is_measured() {
         "60",
         "--renewals",
         "300",
+        "--checks",
+        "300",
         "--uploads",
         "80",
         "--looks",
@@ -39,7 +41,7 @@ async fn every_stage_is_measured() {
     let output = command.arg("--save").arg(folder.path()).output().await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let saved: Value = serde_json::from_slice(&std::fs::read(folder.path().join("flow.json")).unwrap()).unwrap();
-    for stage in ["door", "issuer", "gateway", "writer"] {
+    for stage in ["door", "checks", "issuer", "gateway", "writer"] {
         let events = saved["figures"][stage]["spent"]["events"].as_u64().unwrap();
         assert!(events >= 300, "{stage}: {saved:#}");
     }

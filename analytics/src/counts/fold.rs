@@ -1,9 +1,7 @@
 //! The fold: scans and outcomes become counts.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use arrow::array::{AsArray as _, StructArray};
-use arrow::datatypes::{Int32Type, TimestampMillisecondType};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use suikang_schemas::columns::Decoder;
 use suikang_schemas::outcome::{Issued, Outcome};
@@ -11,7 +9,8 @@ use suikang_schemas::scan::ScanUpload;
 use suikang_schemas::{AreaCode, Topic, avro};
 use suikang_stream::{Fold, FoldError, Record};
 
-use crate::rows::{Possible as _, Upload, Uploads, field, local_day_and_hour, primitive};
+use super::scans;
+use crate::rows::{Possible as _, Uploads, local_day_and_hour};
 use crate::seen::REMEMBERED_MS;
 
 /// Digits of a district's code.
@@ -58,17 +57,35 @@ impl Fold for CountsFold {
     }
 
     fn apply(&mut self, transaction: &Transaction<'_>, record: &Record) -> Result<(), FoldError> {
-        note_begin(transaction, record)?;
-        match record.topic {
-            Topic::Scans => {
-                let uploads = Uploads::decode(&mut self.uploads, std::slice::from_ref(record), &mut Vec::new());
-                let upload = uploads.uploads.first().ok_or(FoldError::Poison("not a scan upload"))?;
-                count_scans(transaction, upload, &uploads.scans)?;
-            }
-            _ => {
-                // What has a row in the lake counts here, and nothing else does.
-                let outcome = avro::decode(&record.payload).ok().filter(Outcome::is_possible);
-                count_outcome(transaction, &outcome.ok_or(FoldError::Poison("not an outcome"))?, record)?;
+        let mut poison = None;
+        self.apply_all(transaction, std::slice::from_ref(record), &mut |_, reason| poison = Some(reason))?;
+        poison.map_or(Ok(()), |reason| Err(FoldError::Poison(reason)))
+    }
+
+    fn apply_all(
+        &mut self,
+        transaction: &Transaction<'_>,
+        records: &[Record],
+        pass_over: &mut dyn FnMut(&Record, &'static str),
+    ) -> rusqlite::Result<()> {
+        note_begins(transaction, records)?;
+        for run in records.chunk_by(|a, b| a.topic == b.topic) {
+            match run[0].topic {
+                Topic::Scans => {
+                    let mut poison = Vec::new();
+                    let uploads = Uploads::decode(&mut self.uploads, run, &mut poison);
+                    poison.into_iter().for_each(|(index, _)| pass_over(&run[index], "not a scan upload"));
+                    scans::count(transaction, &uploads)?;
+                }
+                _ => {
+                    for record in run {
+                        // What has a row in the lake counts here, and nothing else does.
+                        match avro::decode(&record.payload).ok().filter(Outcome::is_possible) {
+                            Some(outcome) => count_outcome(transaction, &outcome, record)?,
+                            None => pass_over(record, "not an outcome"),
+                        }
+                    }
+                }
             }
         }
         Ok(())
@@ -77,90 +94,22 @@ impl Fold for CountsFold {
 
 /// Notes the first day of which a partition's counts know everything: the first ever if they began with its first record, else the day after
 /// that of the record they began with.
-fn note_begin(transaction: &Transaction<'_>, record: &Record) -> rusqlite::Result<()> {
-    let whole_from = if record.offset == 0 { FIRST_DAY } else { local_day_and_hour(record.time_ms).0 + 1 };
-    transaction.prepare_cached("INSERT OR IGNORE INTO begun VALUES (?1, ?2, ?3)")?.execute((
-        record.topic.short_name(),
-        record.kafka_partition,
-        whole_from,
-    ))?;
-    Ok(())
-}
-
-/// Counts an upload's new scans: summed up first, for most lie in the same hour.
-fn count_scans(transaction: &Transaction<'_>, upload: &Upload<'_>, scans: &StructArray) -> rusqlite::Result<()> {
-    let new = new_seqs(transaction, upload)?;
-    let district = district(&upload.checkpoint);
-    let scanned_at_ms = primitive::<TimestampMillisecondType>(scans, "scanned_at");
-    let (directions, verdicts) = (words(scans, "direction"), words(scans, "verdict"));
-    let lists = field(scans, "reasons").as_list::<i32>();
-    let texts = lists.values().as_string::<i32>();
-    let mut entries: BTreeMap<(i32, i32, &str, &str), i64> = BTreeMap::new();
-    let mut reasons: BTreeMap<(i32, &str), i64> = BTreeMap::new();
-    let mut fevers: BTreeMap<i32, i64> = BTreeMap::new();
-    for (_, scan) in (upload.first_seq..).zip(upload.scans.clone()).filter(|(seq, _)| new.contains(seq)) {
-        let (day, hour) = local_day_and_hour(scanned_at_ms.value(scan));
-        *entries.entry((day, hour, directions(scan), verdicts(scan))).or_default() += 1;
-        for at in lists.value_offsets()[scan]..lists.value_offsets()[scan + 1] {
-            let reason = texts.value(at as usize);
-            *reasons.entry((day, reason)).or_default() += 1;
-            if reason == suikang_schemas::decide::Reason::Fever.as_str() {
-                *fevers.entry(day).or_default() += 1;
-            }
-        }
-    }
-    let mut add = transaction.prepare_cached(
-        "INSERT INTO entries VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT DO UPDATE SET scans = scans + excluded.scans",
-    )?;
-    for ((day, hour, direction, verdict), scans) in entries {
-        add.execute(params![district, day, hour, direction, verdict, scans])?;
-    }
-    let mut add = transaction.prepare_cached(
-        "INSERT INTO reasons VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET scans = scans + excluded.scans",
-    )?;
-    for ((day, reason), scans) in reasons {
-        add.execute(params![district, day, reason, scans])?;
-    }
-    let mut add = transaction.prepare_cached(
-        "INSERT INTO fevers VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET scans = scans + excluded.scans",
-    )?;
-    for (day, scans) in fevers {
-        add.execute(params![district, day, scans])?;
+fn note_begins(transaction: &Transaction<'_>, records: &[Record]) -> rusqlite::Result<()> {
+    let mut begun = BTreeSet::new();
+    for record in records.iter().filter(|record| begun.insert((record.topic.short_name(), record.kafka_partition))) {
+        let whole_from = if record.offset == 0 { FIRST_DAY } else { local_day_and_hour(record.time_ms).0 + 1 };
+        transaction.prepare_cached("INSERT OR IGNORE INTO begun VALUES (?1, ?2, ?3)")?.execute((
+            record.topic.short_name(),
+            record.kafka_partition,
+            whole_from,
+        ))?;
     }
     Ok(())
 }
 
 /// A district's code is the beginning of every code within it.
-fn district(area: &AreaCode) -> &str {
+pub(super) fn district(area: &AreaCode) -> &str {
     area.as_str().get(..DISTRICT_DIGITS).unwrap_or(area.as_str())
-}
-
-/// A field of scans that is one of few words.
-fn words<'s>(scans: &'s StructArray, name: &str) -> impl Fn(usize) -> &'s str {
-    let words = field(scans, name).as_dictionary::<Int32Type>();
-    let texts = words.values().as_string::<i32>();
-    move |scan| texts.value(words.keys().value(scan) as usize)
-}
-
-/// The numbers of an upload that were not seen before; they are now. Intervals that touch become one.
-fn new_seqs(transaction: &Transaction<'_>, upload: &Upload<'_>) -> rusqlite::Result<Vec<i64>> {
-    let (epoch, first, last) = (upload.device_epoch, upload.first_seq, upload.last_seq());
-    let mut touching = transaction.prepare_cached(
-        "SELECT first, last FROM seen WHERE device_epoch = ?1 AND first <= ?3 + 1 AND last >= ?2 - 1 ORDER BY first",
-    )?;
-    let touching: Vec<(i64, i64)> = touching
-        .query_map(params![epoch, first, last], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<_, _>>()?;
-    let new =
-        (first..=last).filter(|seq| !touching.iter().any(|(first, last)| (first..=last).contains(&seq))).collect();
-    let whole = touching.iter().fold((first, last), |whole, touched| (whole.0.min(touched.0), whole.1.max(touched.1)));
-    let mut remove = transaction.prepare_cached("DELETE FROM seen WHERE device_epoch = ?1 AND first = ?2")?;
-    for (first, _) in &touching {
-        remove.execute(params![epoch, first])?;
-    }
-    transaction.prepare_cached("INSERT INTO seen VALUES (?1, ?2, ?3)")?.execute(params![epoch, whole.0, whole.1])?;
-    Ok(new)
 }
 
 /// Among outcomes of one declaration the first counts, among declarations of one subject the greatest position.

@@ -19,6 +19,7 @@ use deltalake::{DeltaResult, DeltaTableError};
 
 use super::{LakeError, LakeTable, commit_properties, files};
 use crate::fail_points::{COMPACTION, fail_point};
+use crate::rows::packed;
 use crate::tables::{PARTITION_COLUMN, Table};
 
 /// A merged file has at most so many rows: they are sorted in memory.
@@ -69,12 +70,14 @@ impl LakeTable {
     /// Puts merged files in the others' place, if all of those are still there.
     async fn replace(&mut self, merged: Merged) -> Result<bool, LakeError> {
         let Merged { added, removed } = merged;
-        let actions: Vec<_> =
-            removed.iter().cloned().map(Action::Remove).chain(added.into_iter().map(Action::Add)).collect();
         loop {
+            // Vacuum counts from when a file is taken out of the table, which may be long after it was read.
+            let deletion_timestamp = Some(chrono::Utc::now().timestamp_millis());
+            let removed_now = removed.iter().map(|remove| Remove { deletion_timestamp, ..remove.clone() });
+            let actions = removed_now.map(Action::Remove).chain(added.iter().cloned().map(Action::Add)).collect();
             let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
             let commit = CommitBuilder::from(commit_properties().with_max_retries(0))
-                .with_actions(actions.clone())
+                .with_actions(actions)
                 .build(
                     Some(self.delta.snapshot().map_err(|error| self.delta_error(error))?),
                     self.delta.log_store(),
@@ -129,9 +132,9 @@ impl LakeTable {
     }
 }
 
-/// A file's rows with the table's columns: a file has all but its day.
+/// A file's rows with the table's columns, packed: a file has all but its day.
 fn read(path: &Path, day: i32, table: Table) -> DeltaResult<Vec<RecordBatch>> {
-    let schema = table.schema();
+    let schema = packed::schema(table);
     let rows = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.build()?;
     rows.map(|rows| {
         let rows = rows?;

@@ -1,33 +1,49 @@
 //! Nothing is kept that no reader needs.
 
+use std::time::Duration;
+
 use deltalake::checkpoints;
 use deltalake::operations::vacuum::VacuumMode;
 
 use super::{LakeError, LakeTable, commit_properties};
 use crate::fail_points::{BEFORE_VACUUM, fail_point};
 
-/// Entries of the table's log are kept this long once a later Delta checkpoint holds what they say; no handle sleeps longer.
-pub(super) const LOG_RETENTION: &str = "interval 2 days";
-/// delta-rs forgets deleted files after a week; later it would take them for orphans whose age it can't tell.
-const MOST_HOURS: u64 = 24 * 7 - 1;
+/// delta-rs forgets deleted files after this long, as the table says; later it would take them for orphans whose age it can't tell. Until
+/// then each of them is in every Delta checkpoint.
+pub(super) const FORGOTTEN_AFTER: &str = "interval 2 days";
+/// So they are gone from the disk before.
+const MOST: Duration = Duration::from_secs(47 * 3600);
 
 impl LakeTable {
-    /// Deletes files that no version younger than `hours` needs, those that were never committed among them, and log entries past their
-    /// retention.
+    /// Deletes files that no version younger than this needs, those that were never committed among them.
     ///
     /// # Errors
     /// If files can't be deleted.
-    pub async fn vacuum(&mut self, hours: u64) -> Result<(), LakeError> {
+    pub async fn vacuum(&mut self, after: Duration) -> Result<(), LakeError> {
         fail_point(BEFORE_VACUUM);
-        let retention = chrono::Duration::hours(i64::try_from(hours.min(MOST_HOURS)).unwrap_or(1));
         let vacuum = self.delta.clone().vacuum();
         let vacuum = vacuum
             .with_mode(VacuumMode::Full)
-            .with_retention_period(retention)
+            .with_retention_period(span(after.min(MOST)))
             .with_enforce_retention_duration(false)
             .with_commit_properties(commit_properties());
         (self.delta, _) = vacuum.await.map_err(|error| self.delta_error(error))?;
-        checkpoints::cleanup_metadata(&self.delta, None).await.map_err(|error| self.delta_error(error))?;
         Ok(())
     }
+
+    /// Deletes entries of the table's log, and Delta checkpoints, that are older than this and that a later Delta checkpoint stands for.
+    ///
+    /// # Errors
+    /// If they can't be deleted.
+    pub async fn expire_entries(&self, after: Duration) -> Result<(), LakeError> {
+        let before = (chrono::Utc::now() - span(after)).timestamp_millis();
+        let (version, log) = (self.delta.version().unwrap_or_default(), self.delta.log_store());
+        let expired = checkpoints::cleanup_expired_logs_for(version, log.as_ref(), before, None).await;
+        expired.map(drop).map_err(|error| self.delta_error(error))
+    }
+}
+
+fn span(time: Duration) -> chrono::Duration {
+    // What doesn't fit is far longer than anything is kept.
+    chrono::Duration::from_std(time).unwrap_or(chrono::Duration::days(36_500))
 }

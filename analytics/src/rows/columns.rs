@@ -3,17 +3,15 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray as _, BooleanArray, Date32Array, Int32Array, Int64Array, ListBuilder, RecordBatch,
-    StringArray, StringBuilder, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray as _, BooleanArray, Date32Array, DictionaryArray, Int32Array, Int64Array, ListBuilder,
+    RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
 };
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Int32Type, Int64Type};
+use arrow::datatypes::{Int32Type, Int64Type, SchemaRef};
 use suikang_schemas::AreaCode;
 use suikang_schemas::area::Level;
 use suikang_schemas::avro::{self, DecodeError};
 use suikang_stream::{NextOffsets, Record};
-
-use crate::tables::Table;
 
 /// The city's offset from UTC, in milliseconds.
 const OFFSET_MS: i64 = 8 * 3_600_000;
@@ -90,18 +88,37 @@ impl Columns {
         self
     }
 
+    pub(super) fn push_array(mut self, column: &ArrayRef) -> Self {
+        self.0.push(Arc::clone(column));
+        self
+    }
+
     pub(super) fn when_and_where<'a>(self, rows: impl Iterator<Item = (i64, &'a AreaCode)> + Clone) -> Self {
-        let day_and_hour = rows.clone().map(|(at_ms, _)| local_day_and_hour(at_ms));
-        let part = |level| {
-            rows.clone().map(move |(_, area)| area.as_str().get(..length(level)).filter(|_| area.level() >= level))
-        };
-        self.times(rows.clone().map(|(at_ms, _)| Some(at_ms)))
-            .push(day_and_hour.clone().map(|(day, _)| Some(day)).collect::<Date32Array>())
-            .push(Int32Array::from_iter_values(day_and_hour.map(|(_, hour)| hour)))
-            .texts(part(Level::District))
-            .texts(part(Level::Street))
-            .texts(part(Level::Committee))
-            .texts(part(Level::Community))
+        let at_ms: Vec<_> = rows.clone().map(|(at_ms, _)| at_ms).collect();
+        PLACES
+            .into_iter()
+            .fold(self.when(&at_ms), |columns, level| columns.texts(rows.clone().map(|(_, place)| part(place, level))))
+    }
+
+    pub(super) fn when(self, at_ms: &[i64]) -> Self {
+        let (days, hours): (Vec<_>, Vec<_>) = at_ms.iter().map(|at_ms| local_day_and_hour(*at_ms)).unzip();
+        self.times(at_ms.iter().map(|at_ms| Some(*at_ms))).push(Date32Array::from(days)).push(Int32Array::from(hours))
+    }
+
+    /// Where, of each of these keys.
+    pub(super) fn places(self, places: &[&AreaCode], keys: &Int32Array) -> Self {
+        PLACES.into_iter().fold(self, |columns, level| columns.packed(places, keys, |place| part(place, level)))
+    }
+
+    /// A text of each of these keys' place.
+    pub(super) fn packed<'a>(
+        self,
+        places: &[&'a AreaCode],
+        keys: &Int32Array,
+        text: impl Fn(&'a AreaCode) -> Option<&'a str>,
+    ) -> Self {
+        let texts: StringArray = places.iter().map(|place| text(place)).collect();
+        self.push(DictionaryArray::new(keys.clone(), Arc::new(texts)))
     }
 
     pub(super) fn times(self, times_ms: impl Iterator<Item = Option<i64>>) -> Self {
@@ -146,9 +163,17 @@ impl Columns {
             .numbers(records.map(|record| record.offset))
     }
 
-    pub(super) fn batch(self, table: Table) -> RecordBatch {
-        RecordBatch::try_new(table.schema(), self.0).expect("the columns are the table's")
+    pub(super) fn batch(self, schema: SchemaRef) -> RecordBatch {
+        RecordBatch::try_new(schema, self.0).expect("the columns are the table's")
     }
+}
+
+/// What the columns of a place tell.
+const PLACES: [Level; 4] = [Level::District, Level::Street, Level::Committee, Level::Community];
+
+/// The part of a place's code that names what it lies in; nothing if the place is larger.
+fn part(place: &AreaCode, level: Level) -> Option<&str> {
+    place.as_str().get(..length(level)).filter(|_| place.level() >= level)
 }
 
 fn length(level: Level) -> usize {

@@ -44,7 +44,7 @@ pub(super) fn rows(
         .texts(rows.iter().map(|(_, d)| Some(d.health.contact.as_str())))
         .texts(rows.iter().map(|(_, d)| d.facts.hold.map(|hold| hold.as_str())))
         .positions(rows.iter().map(|(record, _)| *record))
-        .batch(Table::Declarations)
+        .batch(Table::Declarations.schema())
 }
 
 fn declared_by(declaration: &Declaration) -> &'static str {

@@ -52,5 +52,5 @@ pub(super) fn rows(
         .integers(rows.iter().map(|(_, o)| Some(o.declaration_position.kafka_partition)))
         .numbers(rows.iter().map(|(_, o)| o.declaration_position.offset))
         .positions(rows.iter().map(|(record, _)| *record))
-        .batch(Table::Outcomes)
+        .batch(Table::Outcomes.schema())
 }

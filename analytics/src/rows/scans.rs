@@ -1,19 +1,24 @@
 //! Uploads become a row per scan.
+//!
+//! What is one for a whole upload is written as often as it has scans, and of places only numbers: the batch is packed (`packed.rs`).
 
+use std::collections::HashMap;
+use std::iter::repeat_n;
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array as _, ArrayRef, AsArray as _, ListArray, PrimitiveArray, RecordBatch, StructArray, UInt64Array,
+    Array as _, AsArray as _, Int32Array, ListArray, PrimitiveArray, RecordBatch, StructArray, UInt64Array,
 };
-use arrow::compute::{cast, take};
+use arrow::compute::take;
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Int32Type, Int64Type, TimestampMillisecondType};
-use suikang_schemas::CodeId;
 use suikang_schemas::avro::DecodeError;
 use suikang_schemas::columns::Decoder;
+use suikang_schemas::{AreaCode, CodeId};
 use suikang_stream::Record;
 
 use super::columns::Columns;
+use super::packed;
 use super::uploads::{Upload, Uploads, field, primitive};
 use crate::pseudonym::LakeSecret;
 use crate::seen::SeenNumbers;
@@ -49,30 +54,52 @@ pub(super) fn rows(
         runs.extend(new.into_iter().map(|(first, last)| Run { upload, seqs: first..last + 1 }));
     }
     let scans = only(&scans, &runs);
-    let uploads = || runs.iter().flat_map(|run| run.seqs.clone().map(|_| run.upload));
-    let at_ms = primitive::<TimestampMillisecondType>(&scans, "scanned_at").values().iter().copied();
+    let (places, keys) = places(&runs);
     let codes = field(&scans, "code_id").as_fixed_size_binary();
     let vehicles = field(&scans, "vehicle").as_struct();
     let plates = of_vehicles::<Int64Type>(vehicles, "plate_hash");
     Columns::default()
-        .when_and_where(at_ms.zip(uploads().map(|upload| &upload.checkpoint)))
-        .numbers(uploads().map(|upload| upload.device_epoch))
+        .when(primitive::<TimestampMillisecondType>(&scans, "scanned_at").values())
+        .places(&places, &keys)
+        .numbers(each(&runs, |run| run.upload.device_epoch))
         .numbers(runs.iter().flat_map(|run| run.seqs.clone()))
-        .times(uploads().map(|upload| Some(upload.received_at_ms)))
-        .texts(uploads().map(|upload| Some(upload.checkpoint.as_str())))
-        .push(words(&scans, "direction"))
-        .push(words(&scans, "shown"))
-        .push(words(&scans, "verdict"))
+        .times(each(&runs, |run| Some(run.upload.received_at_ms)))
+        .packed(&places, &keys, |place| Some(place.as_str()))
+        .push_array(field(&scans, "direction"))
+        .push_array(field(&scans, "shown"))
+        .push_array(field(&scans, "verdict"))
         .push(reasons(&scans))
         .optional_numbers(codes.iter().map(|code| Some(secret.code_ref(&CodeId(code?.try_into().ok()?)))))
-        .push(words(&scans, "status"))
-        .push(primitive::<Int32Type>(&scans, "temperature_tenths_celsius").clone())
+        .push_array(field(&scans, "status"))
+        .push_array(field(&scans, "temperature_tenths_celsius"))
         .push(of_vehicles::<Int64Type>(vehicles, "group"))
         .optional_numbers(plates.iter().map(|plate| Some(secret.plate_ref(plate?))))
         .push(of_vehicles::<Int32Type>(vehicles, "heads"))
-        .push(field(&scans, "offline").as_boolean().clone())
-        .positions(uploads().map(|upload| upload.record))
-        .batch(Table::Scans)
+        .push_array(field(&scans, "offline"))
+        .positions(each(&runs, |run| run.upload.record))
+        .batch(packed::schema(Table::Scans))
+}
+
+/// Something of a run, for each of its scans.
+fn each<'r, T: Clone>(runs: &'r [Run<'r>], of: impl Fn(&'r Run<'r>) -> T + Clone) -> impl Iterator<Item = T> + Clone {
+    runs.iter().flat_map(move |run| repeat_n(of(run), run.scans().len()))
+}
+
+/// The different gates, and the number of each scan's among them.
+fn places<'r>(runs: &'r [Run<'r>]) -> (Vec<&'r AreaCode>, Int32Array) {
+    let (mut places, mut numbers) = (Vec::new(), HashMap::new());
+    let of_runs: Vec<_> = runs
+        .iter()
+        .map(|run| {
+            let place = &run.upload.checkpoint;
+            let number = *numbers.entry(place).or_insert_with(|| {
+                places.push(place);
+                i32::try_from(places.len() - 1).expect("no more gates than records")
+            });
+            repeat_n(number, run.scans().len())
+        })
+        .collect();
+    (places, Int32Array::from_iter_values(of_runs.into_iter().flatten()))
 }
 
 /// The scans of these runs.
@@ -82,11 +109,6 @@ fn only(scans: &StructArray, runs: &[Run<'_>]) -> StructArray {
     }
     let kept: UInt64Array = runs.iter().flat_map(Run::scans).map(|scan| scan as u64).collect();
     take(scans, &kept, None).expect("scans of these uploads").as_struct().clone()
-}
-
-/// One of few words each.
-fn words(scans: &StructArray, name: &str) -> ArrayRef {
-    cast(field(scans, name), &DataType::Utf8).expect("words are text")
 }
 
 /// The lists as the table has them.

@@ -51,7 +51,7 @@ impl Batch {
         for run in records.chunk_by(|a, b| a.kafka_partition == b.kafka_partition) {
             // Of a partition that was lost meanwhile nothing is taken.
             let Some(owned) = self.owned.get_mut(&run[0].kafka_partition) else { continue };
-            let made = owned.partition.take(run);
+            let made = owned.partition.take_packed(run);
             self.letters.extend(made.poison.iter().filter_map(|(i, error)| poison(&run[*i], &error.to_string())));
             if made.batch.num_rows() > 0 {
                 owned.count += made.batch.num_rows();

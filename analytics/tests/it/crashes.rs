@@ -35,7 +35,7 @@ fn settings(lake: PathBuf) -> Settings {
         commit_interval_s: 0,
         save_seen_interval_s: 0,
         compact_every_commits: 3,
-        vacuum_after_hours: 0,
+        vacuum_after_s: 0,
         ..Settings::default()
     }
 }

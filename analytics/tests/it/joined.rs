@@ -5,9 +5,18 @@ use std::time::Duration;
 
 use arrow::array::AsArray as _;
 use arrow::datatypes::Int64Type;
+use datafusion::prelude::SessionContext;
+use suikang_analytics::Settings;
+use suikang_analytics::cut::TableCut;
+use suikang_analytics::lake::LakeTable;
+use suikang_analytics::pseudonym::LakeSecret;
+use suikang_analytics::rows::RowMaker;
 use suikang_analytics::sql::{SqlEngine, SqlError};
+use suikang_analytics::tables::Table;
+use suikang_schemas::{Topic, avro};
+use suikang_stream::Record;
 
-use super::{House, recount};
+use super::{House, recount, upload};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_equals_a_recount_at_its_cut() {
@@ -43,4 +52,40 @@ async fn every_answer_equals_a_recount_at_its_cut() {
     stop_writer.cancel();
     writing.await.unwrap();
     stop_cuts.cancel();
+}
+
+async fn sum(cut: &TableCut) -> datafusion::error::Result<i64> {
+    let context = SessionContext::new();
+    context.register_table("scans", cut.as_table(&context)?)?;
+    let rows = context.sql("SELECT sum(seq) FROM scans").await?.collect().await?;
+    Ok(rows[0].column(0).as_primitive::<Int64Type>().value(0))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_is_read_on_while_its_files_are_merged_and_vacuumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lake = LakeTable::open(folder.path(), Table::Scans).await.unwrap();
+    let mut maker = RowMaker::new(Table::Scans, LakeSecret::new([3; 32]));
+    for offset in 0..4 {
+        let payload = avro::encode(&upload(1, 1 + offset * 10, 10));
+        let record =
+            Record { topic: Topic::Scans, kafka_partition: 0, offset, record_key: Vec::new(), payload, time_ms: 0 };
+        let from = [(0, (offset > 0).then_some(offset))].into();
+        lake.commit(&[maker.rows(&[record]).batch], &from, &[(0, offset + 1)].into()).await.unwrap();
+    }
+    let cut = TableCut { lake: lake.clone(), tail: Vec::new(), next_offsets: [(0, 4)].into(), newest_ms: 0 };
+    assert_eq!(sum(&cut).await.unwrap(), 40 * 41 / 2);
+
+    // As early as any configuration lets it.
+    let earliest = Settings { vacuum_after_s: 0, query_timeout_ms: 0, ..Settings::default() }.vacuum_after();
+    assert!(lake.compact().await.unwrap());
+    lake.vacuum(earliest).await.unwrap();
+    assert_eq!(sum(&cut).await.unwrap(), 40 * 41 / 2);
+    assert!(cut.lake.files().unwrap().iter().all(|file| file.is_file()));
+
+    // Any earlier, and nothing would have been left of it.
+    lake.vacuum(Duration::ZERO).await.unwrap();
+    assert!(!cut.lake.files().unwrap().iter().any(|file| file.is_file()));
+    assert!(sum(&cut).await.is_err());
+    assert_eq!(lake.files().unwrap().len(), 1);
 }

@@ -81,7 +81,7 @@ async fn a_zombie_adds_no_row() {
 
     // Compaction and vacuum leave rows and positions alone.
     first.compact().await.unwrap();
-    first.vacuum(0).await.unwrap();
+    first.vacuum(Duration::ZERO).await.unwrap();
     let mut reopened = LakeTable::open(folder.path(), Table::Scans).await.unwrap();
     assert_eq!(reopened.positions([2, 3]).await.unwrap(), BTreeMap::from([(2, 2), (3, 1)]));
     let context = datafusion::prelude::SessionContext::new();

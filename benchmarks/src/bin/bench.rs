@@ -40,6 +40,9 @@ enum What {
         /// Renewals that are measured.
         #[arg(long, default_value_t = 60_000)]
         renewals: u64,
+        /// Checks at thin gates that are measured, 2,000 a second.
+        #[arg(long, default_value_t = 30_000)]
+        checks: u64,
         /// Uploads that are measured.
         #[arg(long, default_value_t = 20_000)]
         uploads: u64,
@@ -85,8 +88,8 @@ async fn main() -> anyhow::Result<()> {
     let suikang = std::path::absolute(suikang)?;
     ensure!(suikang.exists(), "{} isn't there; build it, or name another with --suikang", suikang.display());
     let (name, figures) = match what {
-        What::Flow { people, renewals, uploads, scans, looks } => {
-            let plan = flow::Plan { suikang, people, renewals, uploads, scans, looks, seed };
+        What::Flow { people, renewals, checks, uploads, scans, looks } => {
+            let plan = flow::Plan { suikang, people, renewals, checks, uploads, scans, looks, seed };
             ("flow".to_owned(), flow::flow(&plan).await?)
         }
         What::History { scans, days, rounds, keep } => {

@@ -1,5 +1,8 @@
-//! The flow, stage by stage: a renewal per request at the door, codes from the issuer, uploads at the gateway, rows in the lake, and how soon
+//! The flow, stage by stage: a renewal per request at the door, codes from the issuer, checks and uploads at the gateway, rows in the lake, and how soon
 //! SQL shows them. Each stage runs alone, so that its processes' time is its own.
+
+mod checks;
+mod door;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,15 +16,14 @@ use suikang_schemas::registry_event::{Change, RegistryEvent};
 use suikang_schemas::{DeviceEpoch, Topic, avro};
 use suikang_stream::testing::Broker;
 use suikang_stream::{Access, Log, Record};
-use uuid::Uuid;
 
 use super::cost::{Meter, Spent, as_f64, round};
 use super::floors::{self, Floor};
 use super::gates::Gates;
-use super::load::{Load, Make, post, send, send_well};
+use super::load::{Load, Make, send_well};
 use super::questions::ask;
 use crate::simulate::account::percentiles_ms;
-use crate::simulate::{Client, Mint, Resident, Residents};
+use crate::simulate::{Client, Mint};
 use crate::walk::{City, each, mint};
 
 /// Requests at once at the door: a request waits for the broker's acknowledgement, and others use the time.
@@ -40,6 +42,8 @@ pub struct Plan {
     pub people: usize,
     /// Renewals.
     pub renewals: u64,
+    /// Checks at thin gates.
+    pub checks: u64,
     /// Uploads of scans.
     pub uploads: u64,
     /// Scans in an upload.
@@ -67,6 +71,8 @@ struct Bench {
     log: Arc<dyn Log>,
     mint: Mint,
     plan: Plan,
+    /// Codes that were waited for, each the newest of its holder then.
+    pass_codes: Vec<String>,
 }
 
 /// Measures every stage.
@@ -80,8 +86,9 @@ pub async fn flow(plan: &Plan) -> anyhow::Result<Value> {
     let city = City::found(&plan.suikang, &folder.path().join("city"), Some(&broker.url()), COMMITS)?;
     let log = suikang_stream::open(&city.log(), Access::ReadOnly).await?;
     let mint = mint(&city.keys())?;
-    let mut bench = Bench { city, broker, log, mint, plan: plan.clone() };
+    let mut bench = Bench { city, broker, log, mint, plan: plan.clone(), pass_codes: Vec::new() };
     let door = bench.door().await?;
+    let checks = bench.checks().await?;
     let issuer = bench.issuer().await?;
     let gateway = bench.gateway().await?;
     let writer = bench.writer().await?;
@@ -89,7 +96,7 @@ pub async fn flow(plan: &Plan) -> anyhow::Result<Value> {
     let all_in = gateway.1.of_all() + writer.1.of_all();
     let bytes = bench.bytes(folder.path()).await?;
     Ok(json!({
-        "seed": plan.seed, "door": door, "issuer": issuer, "gateway": gateway.0, "writer": writer.0, "fresh": fresh, "bytes": bytes,
+        "seed": plan.seed, "door": door, "checks": checks, "issuer": issuer, "gateway": gateway.0, "writer": writer.0, "fresh": fresh, "bytes": bytes,
         "scan_all_in_cpu_us": round(all_in),
     }))
 }
@@ -111,94 +118,23 @@ impl Bench {
 
     fn load(&self, connections: usize, requests: u64, make: Make) -> Load {
         let address = self.city.address(DOOR).trim_start_matches("http://").to_owned();
-        Load { address, connections, requests, pace: None, make, keep: false }
-    }
-
-    /// People, by their forms and tokens, in turns.
-    fn declare(&self, people: &Arc<Vec<(String, String)>>, wait: bool) -> Make {
-        let people = Arc::clone(people);
-        Arc::new(move |number| {
-            let (form, token) = &people[usize::try_from(number).unwrap_or(0) % people.len()];
-            let key = Uuid::now_v7().to_string();
-            let mut request = post("/v1/declarations", token, Some(("idempotency-key", &key)), form.clone());
-            if wait {
-                request.headers_mut().insert("prefer", "wait=10".parse().expect("a header"));
-            }
-            request
-        })
-    }
-
-    /// Renewals, one per request, while no issuer runs.
-    async fn door(&mut self) -> anyhow::Result<Value> {
-        self.start(DOOR).await?;
-        self.start("issuer-1").await?;
-        say("everybody declares for the first time");
-        let drawn: Vec<_> = Residents::new(self.plan.seed, "bench").take(self.plan.people).collect();
-        let token = |resident: &Resident| {
-            let (role, area) = resident.caller();
-            (self.mint)(role, &area, &resident.login)
-        };
-        let firsts = Arc::new(drawn.iter().map(|one| (one.declaration.to_string(), token(one))).collect::<Vec<_>>());
-        // Drawn people share a number now and then; whoever isn't the holder hears of it by waiting for the outcome, and doesn't renew.
-        let mut load = self.load(DOOR_CONNECTIONS, firsts.len() as u64, self.declare(&firsts, true));
-        load.keep = true;
-        let first = send(load).await?;
-        ensure!(
-            first.good * 10 > firsts.len() as u64 * 9,
-            "{} of the first declarations were refused",
-            first.refused.len()
-        );
-        let people = first.bodies.iter().map(|(number, body)| {
-            let at = usize::try_from(*number)?;
-            let mut form = drawn[at].declaration.clone();
-            form["person"] = json!({"subject": serde_json::from_slice::<Value>(body)?["subject"]});
-            form.as_object_mut().context("a form")?.remove("residence");
-            Ok((form.to_string(), firsts[at].1.clone()))
-        });
-        let people = Arc::new(people.collect::<anyhow::Result<Vec<_>>>()?);
-        self.codes_for_all().await?;
-        self.city.kill("issuer-1")?;
-
-        say("renewals, one per request");
-        // The broker's Java compiles itself while it works: a third as much first, uncounted.
-        let warm = self.load(DOOR_CONNECTIONS, self.plan.renewals / 3, self.declare(&people, false));
-        send_well(warm).await?;
-        let meter = self.meter(&[DOOR])?;
-        let mut renewed =
-            send_well(self.load(DOOR_CONNECTIONS, self.plan.renewals, self.declare(&people, false))).await?;
-        let spent = meter.stop(self.plan.renewals)?;
-        let [median_ms, p99_ms] = renewed.percentiles_ms();
-        let fixed = self.fixed(DOOR_CONNECTIONS, self.plan.renewals, self.declare(&people, false)).await?;
-        let renewals = self.records(Topic::Declarations, self.plan.renewals).await?;
-        let bare = floors::produce(&self.broker.url(), &renewals, self.plan.renewals).await?;
-        let floor = fixed.of("fixed") + bare.of("bare");
-
-        say("declaration to code at a quarter of the door's pace");
-        self.start("issuer-1").await?;
-        self.codes_for_all().await?;
-        let pace = spent.per_second() / 4.0;
-        let mut load = self.load(256, (pace * 15.0) as u64, self.declare(&people, true));
-        load.pace = Some(pace);
-        let mut waited = send_well(load).await?;
-        let [code_median_ms, code_p99_ms] = waited.percentiles_ms();
-        self.city.kill("issuer-1")?;
-        // For the issuer, which has nothing to do now.
-        send_well(self.load(DOOR_CONNECTIONS, self.plan.renewals, self.declare(&people, false))).await?;
-        let figures = json!({
-            "spent": spent.figures(), "median_ms": median_ms, "p99_ms": p99_ms, "connections": DOOR_CONNECTIONS,
-            "fixed_reply": fixed.figures(), "bare_produce": bare.figures(),
-            "of_floor": round(spent.of(DOOR) / floor),
-            "to_code": {"per_second": pace.round(), "median_ms": code_median_ms, "p99_ms": code_p99_ms},
-        });
-        Ok(figures)
+        Load { address, connections, requests, pace: None, make, keep: false, patient: true }
     }
 
     /// The same requests at a server that answers without looking.
     async fn fixed(&self, connections: usize, requests: u64, make: Make) -> anyhow::Result<Spent> {
         let floor = Floor::start().await?;
         let meter = Meter::start(&[("fixed", floor.pid()), ("client", std::process::id())])?;
-        send_well(Load { address: floor.address.clone(), connections, requests, pace: None, make, keep: false })
-            .await?;
+        send_well(Load {
+            address: floor.address.clone(),
+            connections,
+            requests,
+            pace: None,
+            make,
+            keep: false,
+            patient: true,
+        })
+        .await?;
         meter.stop(requests)
     }
 

@@ -1,10 +1,11 @@
-//! Gates that upload without end: made once, numbered as they leave, so that making them costs little of the machine.
+//! Gates that upload and check without end: made once, numbered as they leave, so that making them costs little of the machine.
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use serde_json::json;
 use suikang_schemas::{AreaCode, CodeId, DeviceEpoch};
 
 use super::load::post;
@@ -51,6 +52,15 @@ impl Gates {
         let number = usize::try_from(number).unwrap_or(0);
         let (epoch, ..) = self.devices[number % DEVICES];
         self.upload_of(epoch, number / DEVICES * self.scans + 1, number)
+    }
+
+    /// A check of this code, at the gate of this number.
+    pub fn check(&self, number: u64, pass_code: &str) -> Request<Full<Bytes>> {
+        let (_, gate, token) = &self.devices[usize::try_from(number).unwrap_or(0) % DEVICES];
+        let check = json!({
+            "code": pass_code, "checkpoint": gate, "direction": "entry", "shown": "screen", "temperature_tenths_celsius": 365,
+        });
+        post("/v1/checks", token, None, check.to_string())
     }
 
     /// An upload of this device.

@@ -199,7 +199,7 @@ impl Iterator for Past {
 }
 
 /// A scan as the door would write it.
-fn scan(rng: &mut StdRng, city: &city::City) -> Scan {
+pub fn scan(rng: &mut StdRng, city: &city::City) -> Scan {
     let holder = somebody(rng, city);
     let drawn = passage(rng, &holder, 0).scan;
     let word = |name: &str| drawn[name].clone();

@@ -7,8 +7,10 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::{Request, StatusCode};
+use hyper::header::RETRY_AFTER;
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -34,24 +36,48 @@ pub struct Load {
     pub make: Make,
     /// Whether to keep the bodies of good answers.
     pub keep: bool,
+    /// Whether a request that is told to come later does, as clients do. Its latency has all of that in it.
+    pub patient: bool,
 }
 
 /// What came back.
 #[derive(Debug, Default)]
 pub struct Answered {
-    /// Status and request number of each answer outside 200 to 299.
-    pub refused: Vec<(u64, StatusCode)>,
+    /// Answers outside 200 to 299.
+    pub refused: Vec<Refused>,
     /// Answers within 200 to 299.
     pub good: u64,
+    /// Times that a request was told to come later, and did.
+    pub later: u64,
     /// Request number and body of each good answer, if they were to be kept.
     pub bodies: Vec<(u64, Vec<u8>)>,
     latencies: Vec<Duration>,
 }
 
+/// An answer that isn't good.
+#[derive(Debug, Clone, Copy)]
+pub struct Refused {
+    /// The request's number.
+    pub number: u64,
+    /// How it was refused.
+    pub status: StatusCode,
+    /// Whether it says when to come again.
+    pub says_when: bool,
+}
+
 impl Answered {
-    /// Median and 99th percentile, in milliseconds, from when each was due.
+    /// Of good answers: median and 99th percentile, in milliseconds, from when each was due.
     pub fn percentiles_ms(&mut self) -> [f64; 2] {
         percentiles_ms(&mut self.latencies)
+    }
+
+    /// Takes others in.
+    pub fn add(&mut self, others: Self) {
+        self.good += others.good;
+        self.later += others.later;
+        self.refused.extend(others.refused);
+        self.bodies.extend(others.bodies);
+        self.latencies.extend(others.latencies);
     }
 }
 
@@ -67,11 +93,7 @@ pub async fn send(load: Load) -> anyhow::Result<Answered> {
     }
     let mut all = Answered::default();
     while let Some(answered) = connections.join_next().await {
-        let answered = answered.context("a connection broke")??;
-        all.good += answered.good;
-        all.refused.extend(answered.refused);
-        all.bodies.extend(answered.bodies);
-        all.latencies.extend(answered.latencies);
+        all.add(answered.context("a connection broke")??);
     }
     Ok(all)
 }
@@ -104,26 +126,42 @@ async fn connection(load: Load, next: Arc<AtomicU64>, started: Instant) -> anyho
             None => Instant::now(),
         };
         tokio::time::sleep_until(due).await;
-        sender.ready().await?;
-        let mut answer = sender.send_request((load.make)(number)).await?;
-        let mut body = Vec::new();
-        while let Some(frame) = answer.frame().await {
-            if let (true, Ok(data)) = (load.keep, frame?.into_data()) {
-                body.extend_from_slice(&data);
+        let request = (load.make)(number);
+        let (status, says_when, body) = loop {
+            sender.ready().await?;
+            let mut answer = sender.send_request(request.clone()).await?;
+            let mut body = Vec::new();
+            while let Some(frame) = answer.frame().await {
+                if let (true, Ok(data)) = (load.keep, frame?.into_data()) {
+                    body.extend_from_slice(&data);
+                }
             }
-        }
-        answered.latencies.push(due.elapsed());
-        match answer.status() {
-            status if status.is_success() => {
-                answered.good += 1;
-                answered.bodies.extend(load.keep.then_some((number, body)));
+            match pause(&answer) {
+                Some(pause) if load.patient => {
+                    answered.later += 1;
+                    tokio::time::sleep(pause).await;
+                }
+                pause => break (answer.status(), pause.is_some(), body),
             }
-            status => answered.refused.push((number, status)),
+        };
+        if status.is_success() {
+            answered.good += 1;
+            answered.latencies.push(due.elapsed());
+            answered.bodies.extend(load.keep.then_some((number, body)));
+        } else {
+            answered.refused.push(Refused { number, status, says_when });
         }
     }
     drop(sender);
     open.abort();
     Ok(answered)
+}
+
+/// How long a server that sheds load asks to wait.
+fn pause(answer: &Response<Incoming>) -> Option<Duration> {
+    let sheds = matches!(answer.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+    let seconds = answer.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    sheds.then(|| Duration::from_secs(seconds))
 }
 
 /// A POST of JSON, with one more header if there is one.

@@ -1,21 +1,23 @@
 //! More than is reasonable: a thousand times one key at once, ten times the load that is expected.
 
 use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use futures::future::try_join_all;
+use hyper::StatusCode;
 use serde_json::{Value, json};
 use suikang_schemas::declaration::Declaration;
 use suikang_schemas::{Topic, avro};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::scene::{Scene, declare, declare_and_wait};
+use super::scene::{Scene, declare_and_wait};
 use super::{Amount, Stage};
 use crate::measure::cost::high_water_mib;
-use crate::simulate::account::percentiles_ms;
-use crate::walk::each;
+use crate::measure::load::{Answered, Load, Make, Refused, post, send};
+use crate::walk::{each, mint};
 
 /// Declarations a second that a door is built to take: Guangzhou's first wave at its peak hour.
 const EXPECTED: f64 = 156.0;
@@ -55,95 +57,76 @@ pub(super) async fn one_key(stage: &Stage, times: usize) -> anyhow::Result<Value
     Ok(json!({"requests": times, "answers": 1, "declarations": 1, "records": records, "settled": settled}))
 }
 
-/// Opens the load loop: each request leaves when it is due, whatever became of those before.
-async fn open_loop(scene: &mut Scene, per_second: f64, time: Duration) -> anyhow::Result<Answered> {
-    let started = Instant::now();
-    let mut requests = JoinSet::new();
-    let mut answered = Answered::default();
-    let mut sent = 0u32;
-    while started.elapsed() < time {
-        let due = started + Duration::from_secs_f64(f64::from(sent) / per_second);
-        tokio::time::sleep_until(due).await;
-        sent += 1;
-        let (client, resident) = (scene.client.clone(), scene.resident());
-        requests.spawn(async move {
-            let answer = declare(&client, &resident, &Uuid::now_v7().to_string()).await;
-            // From when it was due: a sender that is held up must not hide it.
-            (answer, due.elapsed())
-        });
-        while let Some(answer) = requests.try_join_next() {
-            answered.take(scene, answer?);
-        }
+/// New people declare at both doors, each when it is due, whatever became of those before.
+async fn declare_at(scene: &mut Scene, per_second: f64, time: Duration) -> anyhow::Result<Answered> {
+    let (residents, mint) = (Arc::new(Mutex::new(scene.residents())), mint(&scene.city.keys())?);
+    let make: Make = Arc::new(move |_| {
+        let resident = residents.lock().unwrap_or_else(PoisonError::into_inner).next().expect("people never end");
+        let (role, area) = resident.caller();
+        let (token, key) = (mint(role, &area, &resident.login), Uuid::now_v7().to_string());
+        post("/v1/declarations", &token, Some(("idempotency-key", &key)), resident.declaration.to_string())
+    });
+    let doors = scene.city.doors();
+    #[expect(clippy::cast_precision_loss, reason = "two doors")]
+    let pace = per_second / doors.len() as f64;
+    let loads = doors.iter().map(|door| {
+        let address = door.trim_start_matches("http://").to_owned();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some thousands")]
+        let (connections, requests) = (pace.ceil() as usize, (pace * time.as_secs_f64()) as u64);
+        // A connection for each request of a second: none waits for another's answer.
+        send(Load {
+            address,
+            connections,
+            requests,
+            pace: Some(pace),
+            make: Arc::clone(&make),
+            keep: true,
+            patient: false,
+        })
+    });
+    let mut all = Answered::default();
+    for answered in try_join_all(loads).await? {
+        answered.bodies.iter().try_for_each(|(_, body)| anyhow::Ok(scene.note(&serde_json::from_slice(body)?)))?;
+        answered.refused.iter().for_each(|_| scene.note(&Value::Null));
+        all.add(answered);
     }
-    while let Some(answer) = requests.join_next().await {
-        answered.take(scene, answer?);
-    }
-    Ok(answered)
+    Ok(all)
 }
 
-#[derive(Default)]
-struct Answered {
-    admitted: Vec<Duration>,
-    shed: u64,
-    without_retry_after: u64,
-    others: u64,
-    broken: u64,
+fn figures(answered: &mut Answered) -> Value {
+    let [median_ms, p99_ms] = answered.percentiles_ms();
+    let shed = answered.refused.iter().filter(|refused| is_shed(refused)).count();
+    json!({"admitted": answered.good, "median_ms": median_ms, "p99_ms": p99_ms, "shed": shed})
 }
 
-impl Answered {
-    fn take(&mut self, scene: &mut Scene, (answer, took): (anyhow::Result<(u16, bool, Value)>, Duration)) {
-        match answer {
-            Ok((status, later, answer)) => {
-                scene.note(&answer);
-                match status {
-                    200..300 => self.admitted.push(took),
-                    429 | 503 => {
-                        self.shed += 1;
-                        self.without_retry_after += u64::from(!later);
-                    }
-                    // Two drawn people with one number.
-                    409 | 403 | 422 => {}
-                    _ => self.others += 1,
-                }
-            }
-            Err(_) => {
-                self.broken += 1;
-                scene.note(&Value::Null);
-            }
-        }
-    }
+fn is_shed(refused: &Refused) -> bool {
+    refused.says_when && matches!(refused.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+}
 
-    fn figures(&mut self) -> Value {
-        let [median_ms, p99_ms] = percentiles_ms(&mut self.admitted);
-        json!({"admitted": self.admitted.len(), "median_ms": median_ms, "p99_ms": p99_ms, "shed": self.shed, "broken": self.broken})
-    }
+/// Whether a door may answer so: shed, or two drawn people have one number.
+fn is_promised(refused: &Refused) -> bool {
+    is_shed(refused) || matches!(refused.status.as_u16(), 403 | 409 | 422)
 }
 
 /// Normal load, then so many times the expected one.
 pub(super) async fn many(stage: &Stage, amount: Amount) -> anyhow::Result<Value> {
     let mut scene = Scene::open(stage).await?;
     eprintln!("trial: {EXPECTED} a second for 30 s");
-    let mut normal = open_loop(&mut scene, EXPECTED, Duration::from_secs(30)).await?;
-    let normal = normal.figures();
+    let mut normal = declare_at(&mut scene, EXPECTED, Duration::from_secs(30)).await?;
+    let normal = figures(&mut normal);
     #[expect(clippy::cast_precision_loss, reason = "a small number")]
     let many = EXPECTED * amount.times as f64;
     eprintln!("trial: {many} a second for {} s", amount.time.as_secs());
-    let mut flood = open_loop(&mut scene, many, amount.time).await?;
-    let flooded = flood.figures();
-    let memory: Vec<_> =
-        ["ingest-1", "ingest-2"].map(|door| high_water_mib(scene.city.pid(door)?)).into_iter().collect();
-    let account = Default::default();
-    let settled = scene.settle(account).await?;
+    let mut flood = declare_at(&mut scene, many, amount.time).await?;
+    let memory = ["ingest-1", "ingest-2"].map(|door| high_water_mib(scene.city.pid(door)?));
+    let memory = memory.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    let settled = scene.settle(Default::default()).await?;
     let figures = json!({
-        "normal": normal, "flood": flooded, "times": amount.times, "seconds": amount.time.as_secs(),
-        "door_high_water_mib": memory.iter().flatten().collect::<Vec<_>>(), "settled": settled,
+        "normal": normal, "flood": figures(&mut flood), "times": amount.times, "seconds": amount.time.as_secs(),
+        "door_high_water_mib": memory, "settled": settled,
     });
-    ensure!(
-        flood.others == 0 && flood.without_retry_after == 0,
-        "a door answered otherwise than promised: {figures:#}"
-    );
+    ensure!(flood.refused.iter().all(is_promised), "a door answered otherwise than promised: {figures:#}");
     for high in memory {
-        let high = high?;
         ensure!(high <= CEILING_MIB, "a door took {high} MiB: {figures:#}");
     }
     let p99 = |of: &str| figures[of]["p99_ms"].as_f64().unwrap_or(f64::MAX);

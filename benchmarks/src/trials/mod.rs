@@ -2,6 +2,7 @@
 //!
 //! In all of them every acknowledged declaration ends in exactly one outcome, the lake has each scan once, and service goes on by itself.
 
+mod age;
 mod broker;
 mod disk;
 mod entries;
@@ -41,12 +42,14 @@ pub enum Fault {
     Flood,
     /// Questions while rows are written, committed, merged: each answer equals a recount of the raw log up to its cut
     Recount,
+    /// Ten thousand commits, merged, vacuumed and their log cleaned up under readers: none fails, and the table opens as fast as when it was new
+    Age,
 }
 
 /// How much of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Amount {
-    /// Kills, rounds, requests: whatever the fault counts.
+    /// Kills, rounds, requests, commits: whatever the fault counts.
     pub times: usize,
     /// How long, where that is what counts.
     pub time: Duration,
@@ -65,6 +68,7 @@ impl Fault {
             Fault::OneKey => (1_000, 0),
             Fault::Flood => (10, 300),
             Fault::Recount => (1_000, 0),
+            Fault::Age => (10_000, 0),
         };
         Amount { times, time: Duration::from_secs(seconds) }
     }
@@ -85,6 +89,7 @@ impl Fault {
             Fault::OneKey => flood::one_key(stage, amount.times).await,
             Fault::Flood => flood::many(stage, amount).await,
             Fault::Recount => recount::all(stage, amount.times).await,
+            Fault::Age => age::grows_old(stage, amount.times).await,
         }
     }
 }

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::Stage;
 use super::scene::Scene;
 use crate::simulate::Client;
-use crate::walk::mint;
+use crate::walk::{City, mint};
 
 const SCHEMA: &str = include_str!("../../../schemas/avro/scan_upload.v1.avsc");
 /// Marker and fingerprint.
@@ -33,7 +33,7 @@ const DISTRICTS: [&str; 4] = ["440106", "440111", "440103", "440115"];
 
 /// A scan as it lies on the log, the first under its number.
 #[derive(Debug)]
-struct Raw {
+pub(super) struct Raw {
     kafka_partition: i32,
     offset: i64,
     device_epoch: i64,
@@ -46,9 +46,15 @@ struct Raw {
     has_fever: bool,
 }
 
+impl Raw {
+    pub(super) fn seq(&self) -> i64 {
+        self.seq
+    }
+}
+
 /// The log as far as it was read.
 #[derive(Default)]
-struct RawLog {
+pub(super) struct RawLog {
     next_offsets: NextOffsets,
     scans: Vec<Raw>,
     numbers: HashSet<(i64, i64)>,
@@ -96,11 +102,11 @@ fn grouped<'a, K: Ord>(scans: &[&'a Raw], by: impl Fn(&Raw) -> K) -> BTreeMap<K,
 
 /// What was found equal.
 #[derive(Default)]
-struct Equal {
-    sql: usize,
-    summaries: usize,
-    astride: usize,
-    versions: BTreeSet<i64>,
+pub(super) struct Equal {
+    pub(super) sql: usize,
+    pub(super) summaries: usize,
+    pub(super) astride: usize,
+    pub(super) versions: BTreeSet<i64>,
 }
 
 pub(super) async fn all(stage: &Stage, times: usize) -> anyhow::Result<Value> {
@@ -112,11 +118,7 @@ pub(super) async fn all(stage: &Stage, times: usize) -> anyhow::Result<Value> {
     let reading = tokio::spawn(read_on(Arc::clone(&scene.log), Arc::clone(&raw), stop.clone()));
     let load = scene.load();
 
-    let asker = Asker {
-        client: Client::new(vec![scene.city.reader()], mint(&scene.city.keys())?)?,
-        entries: scene.city.lake().join("scans/_delta_log"),
-        raw,
-    };
+    let asker = Asker::new(&scene.city, raw)?;
     let equal = Arc::new(Mutex::new(Equal::default()));
     let mut asking = JoinSet::new();
     for worker in 0..ASKING {
@@ -151,14 +153,20 @@ pub(super) async fn all(stage: &Stage, times: usize) -> anyhow::Result<Value> {
 }
 
 #[derive(Clone)]
-struct Asker {
+pub(super) struct Asker {
     client: Client,
     entries: std::path::PathBuf,
     raw: Arc<Mutex<RawLog>>,
 }
 
 impl Asker {
-    async fn ask(&self, number: usize, equal: &Mutex<Equal>) -> anyhow::Result<()> {
+    pub(super) fn new(city: &City, raw: Arc<Mutex<RawLog>>) -> anyhow::Result<Self> {
+        let client = Client::new(vec![city.reader()], mint(&city.keys())?)?;
+        Ok(Self { client, entries: city.lake().join("scans/_delta_log"), raw })
+    }
+
+    /// Puts the question of a number, and compares.
+    pub(super) async fn ask(&self, number: usize, equal: &Mutex<Equal>) -> anyhow::Result<()> {
         let before = self.newest_version()?;
         if number % 5 == 4 {
             self.ask_for_a_summary(DISTRICTS[number / 5 % DISTRICTS.len()]).await?;
@@ -216,7 +224,7 @@ impl Asker {
     }
 
     /// What the log says up to there.
-    async fn recount(&self, cut: &NextOffsets, of: fn(&[&Raw]) -> Vec<Value>) -> anyhow::Result<Vec<Value>> {
+    pub(super) async fn recount(&self, cut: &NextOffsets, of: fn(&[&Raw]) -> Vec<Value>) -> anyhow::Result<Vec<Value>> {
         for _ in 0..3_000 {
             {
                 let raw = lock(&self.raw);
@@ -240,7 +248,7 @@ impl Asker {
 }
 
 /// Reads the topic on and on.
-async fn read_on(log: Arc<dyn Log>, raw: Arc<Mutex<RawLog>>, stop: CancellationToken) -> anyhow::Result<()> {
+pub(super) async fn read_on(log: Arc<dyn Log>, raw: Arc<Mutex<RawLog>>, stop: CancellationToken) -> anyhow::Result<()> {
     let schema = Schema::parse_str(SCHEMA)?;
     let datum = GenericDatumReader::builder(&schema).build()?;
     let from: NextOffsets = log

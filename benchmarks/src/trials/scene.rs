@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 use suikang_schemas::Topic;
 use suikang_stream::testing::Broker;
@@ -113,6 +113,11 @@ impl Scene {
     /// Somebody who has not declared yet.
     pub(super) fn resident(&mut self) -> Resident {
         self.residents.next().expect("people never end")
+    }
+
+    /// Others who have not declared yet.
+    pub(super) fn residents(&mut self) -> Residents {
+        Residents::new(self.rng.random(), "others")
     }
 
     /// Notes what an answer on the side promised.

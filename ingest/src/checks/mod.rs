@@ -71,7 +71,7 @@ pub(crate) async fn post(
     let (bytes, _admission) =
         body::json(request, doors.settings.check_bytes, doors.body_timeout(), &doors.limits, Door::Checks).await?;
     let registry = doors.registry().snapshot();
-    let check = form::read(json::parse(&bytes)?, &registry, doors.plates(), &caller)?;
+    let check = form::read(json::parse_closed(&bytes)?, &registry, doors.plates(), &caller)?;
     doors.require_fresh_registry()?;
     doors.require_fresh_codes()?;
 

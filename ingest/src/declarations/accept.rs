@@ -43,6 +43,7 @@ enum Stage {
 }
 
 struct Planned {
+    declaration_id: DeclarationId,
     plan: Plan,
     /// Where nothing had to be changed.
     person: Option<Person>,
@@ -65,7 +66,7 @@ pub(crate) async fn accept(
         answers.push(match stage {
             Stage::Open => Err(refusals::log_away(1)),
             Stage::Ended(answer) => answer,
-            Stage::Planned(planned) => draft(doors, submission, *planned, in_force).await.map(|declaration| {
+            Stage::Planned(planned) => draft(doors, &submission.form, *planned, in_force).await.map(|declaration| {
                 records.push(record(&declaration));
                 Accepted {
                     declaration_id: declaration.declaration_id,
@@ -156,36 +157,32 @@ async fn look_up(
     let found = people::find(doors.registry(), doors.log(), &submission.form).await?;
     let unregistered = |claim: &Claim| identity::unregistered_subject(doors.id_key(), &claim.0);
     let plan = people::plan(caller, &submission.form, &found, in_force, Subject(rand::random()), unregistered)?;
+    let declaration_id = identity::declaration_id(doors.id_key(), plan.subject, submission.key, &submission.body);
     // What has its outcome is not appended again; nor does a late repetition change back what was changed since.
-    if submission.key_is_clients && found.person.is_some() {
-        let declaration_id = id(doors, submission, plan.subject);
-        if let Some(outcome) = doors.codes().outcome(&declaration_id).await.map_err(refusals::lookup)? {
-            let accepted = Accepted { declaration_id, subject: plan.subject, inadmissible: outcome.rejected };
-            return Ok(Stage::Ended(Ok(accepted)));
-        }
+    if submission.key_is_clients
+        && found.person.is_some()
+        && let Some(outcome) = doors.codes().outcome(&declaration_id).await.map_err(refusals::lookup)?
+    {
+        let accepted = Accepted { declaration_id, subject: plan.subject, inadmissible: outcome.rejected };
+        return Ok(Stage::Ended(Ok(accepted)));
     }
     let person = if plan.change.is_none() { found.person } else { None };
-    Ok(Stage::Planned(Box::new(Planned { plan, person })))
-}
-
-fn id(doors: &Doors, submission: &Submission, subject: Subject) -> DeclarationId {
-    identity::declaration_id(doors.id_key(), subject, submission.key, &submission.body)
+    Ok(Stage::Planned(Box::new(Planned { declaration_id, plan, person })))
 }
 
 /// The declaration as it will stand on the log.
 async fn draft(
     doors: &Doors,
-    submission: &Submission,
-    Planned { plan, person }: Planned,
+    form: &Form,
+    Planned { declaration_id, plan, person }: Planned,
     in_force: &InForce,
 ) -> Result<Declaration, Problem> {
     let person = match person {
         Some(person) => Some(person),
         None => doors.registry().person(&plan.subject).await.map_err(refusals::lookup)?,
     };
-    let settled = people::settle(doors.registry(), &submission.form, &plan, person.as_ref(), in_force)?;
-    let declaration_id = id(doors, submission, settled.subject);
-    let sealed = match &submission.form.description {
+    let settled = people::settle(doors.registry(), form, &plan, person.as_ref(), in_force)?;
+    let sealed = match &form.description {
         // Where no code is due, nothing is kept of what somebody wrote about their health.
         Some(description) if settled.inadmissible.is_none() => {
             let purpose = SealPurpose::FreeText(declaration_id);
@@ -194,7 +191,7 @@ async fn draft(
         }
         _ => None,
     };
-    Ok(stamp(declaration_id, &submission.form, settled, in_force, sealed))
+    Ok(stamp(declaration_id, form, settled, in_force, sealed))
 }
 
 /// Form, facts and what is in force become the record; the outcome follows from it alone.

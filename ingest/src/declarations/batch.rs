@@ -166,7 +166,7 @@ impl Batch {
                     header.form(row).map_err(|wrong| Problem::invalid("invalid_row", vec![csv_error(wrong)]))?;
                 (typed, identity::digest(&[header_row, b"\n".as_slice(), row].concat()))
             }
-            None => (json::parse::<TypedForm>(row)?, identity::digest(row)),
+            None => (json::parse_closed::<TypedForm>(row)?, identity::digest(row)),
         };
         // Whoever may hand in a batch declares as staff; rows needn't say so.
         typed.declared_by.get_or_insert_with(|| "staff".to_owned());

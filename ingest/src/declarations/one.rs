@@ -9,7 +9,7 @@ use suikang_registry::{Action, Caller};
 use super::accept::{Submission, accept};
 use super::accepted::Accepted;
 use super::form::{self, Reading, TypedForm};
-use super::identity::{self, IdempotencyKey, RequestId};
+use super::identity::{self, BodyDigest, IdempotencyKey, RequestId};
 use super::in_force::InForce;
 use super::{people, wait};
 use crate::doors::Doors;
@@ -28,16 +28,17 @@ pub(crate) async fn post(
     let (bytes, admission) =
         body::json(request, settings.declaration_bytes, doors.body_timeout(), &doors.limits, Door::Declarations)
             .await?;
+    let body = identity::digest(&bytes);
     let answer = match clients_key {
         Some(key) => {
-            let request_id = RequestId::new(&caller, key, &identity::digest(&bytes));
-            let work = {
-                let doors = doors.clone();
-                move || declare(doors, caller, key, true, bytes)
-            };
-            doors.flights.once(request_id, work).await
+            let request_id = RequestId::new(&caller, key, &body);
+            let sent = Sent { key, key_is_clients: true, body, bytes };
+            doors.flights.once(request_id, || declare(doors.clone(), caller, sent)).await
         }
-        None => declare(doors.clone(), caller, IdempotencyKey::new(doors.now_ms()), false, bytes).await,
+        None => {
+            let key = IdempotencyKey::new(doors.now_ms());
+            declare(doors.clone(), caller, Sent { key, key_is_clients: false, body, bytes }).await
+        }
     };
     metrics::declaration_answered(&answer);
     let accepted = answer?;
@@ -51,14 +52,17 @@ pub(super) fn require_declarer(caller: &Caller) -> Result<(), Problem> {
     if may { Ok(()) } else { Err(Problem::forbidden()) }
 }
 
-async fn declare(
-    doors: Doors,
-    caller: Caller,
+/// A body, and what identifies the request.
+struct Sent {
     key: IdempotencyKey,
     key_is_clients: bool,
+    body: BodyDigest,
     bytes: Bytes,
-) -> Result<Accepted, Problem> {
-    let typed: TypedForm = json::parse(&bytes)?;
+}
+
+async fn declare(doors: Doors, caller: Caller, sent: Sent) -> Result<Accepted, Problem> {
+    let Sent { key, key_is_clients, body, bytes } = sent;
+    let typed: TypedForm = json::parse_closed(&bytes)?;
     doors.require_fresh_registry()?;
     let now_ms = doors.now_ms();
     let registry = doors.registry().snapshot();
@@ -66,7 +70,7 @@ async fn declare(
         Reading { registry: &registry, today: clock::local_date(now_ms), by_staff: people::is_staff(&caller) };
     let form = form::read(typed, reading).map_err(|errors| Problem::invalid("invalid_declaration", errors))?;
     let in_force = InForce::at(&registry, now_ms)?;
-    let submission = Submission { form, key, key_is_clients, body: identity::digest(&bytes) };
+    let submission = Submission { form, key, key_is_clients, body };
     let mut answers = accept(&doors, &caller, &[submission], &in_force).await;
     answers.pop().unwrap_or_else(|| Err(Problem::internal()))
 }

@@ -1,18 +1,21 @@
-//! Follows the scans topic, from a day back on start: what other nodes append, and this one did before, counts as seen here.
+//! Follows the scans topic, from a day back on start: what other nodes append, and this one did before, counts as seen here. It comes in
+//! batches: a device that goes to another door takes longer than the pause between them, and waking for each record costs more than it.
 
 use std::time::Duration;
 
 use suikang_schemas::scan::ScanUpload;
 use suikang_schemas::{Topic, avro};
-use suikang_stream::{NextOffsets, ReadError};
+use suikang_stream::{NextOffsets, Position, ReadError, Record};
 use tokio_util::sync::CancellationToken;
 
+use super::Devices;
 use super::since::since;
 use crate::doors::Doors;
 use crate::metrics;
 
 const RECORDS_AT_ONCE: usize = 500;
 const WAIT: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(20);
 const AWAY: Duration = Duration::from_secs(2);
 
 /// Follows until `shutdown`; an error won't go away by itself.
@@ -51,13 +54,24 @@ async fn follow_from(doors: &Doors, next_offsets: &mut Option<NextOffsets>) -> R
     let position = next_offsets.insert(from);
     let mut reader = doors.log().read(Topic::Scans, position.clone()).await?;
     loop {
-        for record in reader.next(RECORDS_AT_ONCE, WAIT).await? {
-            match avro::decode::<ScanUpload>(&record.payload) {
-                Ok(upload) => doors.devices.seen().note(&upload),
-                // The lake's writer sends it to the dead letters; here it only isn't remembered.
-                Err(_) => metrics::unreadable_upload(),
-            }
+        let records = reader.next(RECORDS_AT_ONCE, WAIT).await?;
+        for record in &records {
+            note(&doors.devices, record);
             position.insert(record.kafka_partition, record.offset + 1);
         }
+        if records.len() < RECORDS_AT_ONCE {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+fn note(devices: &Devices, record: &Record) {
+    if devices.own.meet(Position { kafka_partition: record.kafka_partition, offset: record.offset }) {
+        return;
+    }
+    match avro::decode::<ScanUpload>(&record.payload) {
+        Ok(upload) => devices.seen.note(&upload),
+        // The lake's writer sends it to the dead letters; here it only isn't remembered.
+        Err(_) => metrics::unreadable_upload(),
     }
 }

@@ -35,7 +35,9 @@ pub(crate) struct Reading<'a> {
 
 /// Reads an upload for a checkpoint where the caller may hand in scans.
 pub(crate) fn read(body: &[u8], reading: Reading<'_>) -> Result<ScanUpload, Problem> {
-    if let Some(upload) = serde_json::from_slice::<GoodUpload<'_>>(body).ok().and_then(|upload| upload.check(reading)) {
+    // Text as a whole is told from other bytes faster than each of its strings.
+    let good = std::str::from_utf8(body).ok().and_then(|text| serde_json::from_str::<GoodUpload<'_>>(text).ok());
+    if let Some(upload) = good.and_then(|upload| upload.check(reading)) {
         return Ok(upload);
     }
     let typed: TypedUpload = json::parse(body)?;

@@ -6,6 +6,7 @@
 mod follow;
 mod form;
 mod intervals;
+mod own;
 mod seen;
 mod since;
 
@@ -25,6 +26,7 @@ use crate::doors::{Doors, Parts};
 use crate::limits::Door;
 use crate::{body, metrics};
 pub(crate) use follow::follow;
+use own::Own;
 use seen::Seen;
 pub(crate) use seen::Sighting;
 
@@ -34,13 +36,15 @@ const TURNSTILES: usize = 1024;
 /// What this node knows of devices, and whose turn it is.
 pub(crate) struct Devices {
     seen: Seen,
+    own: Own,
     turnstiles: Box<[Mutex<()>]>,
 }
 
 impl Devices {
     /// Remembers the content of at least the last `scans`.
     pub(crate) fn new(scans: usize) -> Self {
-        Self { seen: Seen::new(scans), turnstiles: (0..TURNSTILES).map(|_| Mutex::new(())).collect() }
+        let turnstiles = (0..TURNSTILES).map(|_| Mutex::new(())).collect();
+        Self { seen: Seen::new(scans), own: Own::default(), turnstiles }
     }
 
     /// Waits until no other request of this device is in hand.
@@ -89,8 +93,9 @@ pub(crate) async fn append_new(doors: &Parts, upload: &ScanUpload, sightings: &[
     if new.is_empty() {
         return Ok(());
     }
-    doors.append(Topic::Scans, new.iter().map(|upload| record(upload)).collect()).await?;
+    let positions = doors.append(Topic::Scans, new.iter().map(|upload| record(upload)).collect()).await?;
     new.iter().for_each(|upload| doors.devices.seen.note(upload));
+    doors.devices.own.appended(&positions);
     Ok(())
 }
 

@@ -5,10 +5,11 @@
 //! as repetitions whatever they hold.
 
 use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher as _, Hash, Hasher as _};
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use foldhash::quality::FixedState;
 use suikang_schemas::AreaCode;
 use suikang_schemas::scan::{Scan, ScanUpload};
 
@@ -154,7 +155,7 @@ impl Device {
 
 impl Digest {
     fn of(checkpoint: &AreaCode, scan: &Scan) -> Self {
-        let mut hash = DefaultHasher::new();
+        let mut hash = FixedState::default().build_hasher();
         checkpoint.hash(&mut hash);
         (scan.direction, scan.shown, scan.code_id, scan.temperature_tenths_celsius, scan.vehicle).hash(&mut hash);
         let presented = hash.finish();

@@ -124,7 +124,20 @@ impl From<JsonError> for Problem {
 
 /// Reads a value from strict JSON; also for the lines of a batch.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
+    parse_text(std::str::from_utf8(bytes).map_err(|_| at_top(JsonErrorKind::NotUtf8))?)
+}
+
+/// The same, faster, for a type that is closed: each of its objects is a struct that denies unknown fields. Then serde itself refuses a
+/// name twice, and whatever is deeper than the type; NUL comes only by its escape. What this way refuses is read again, to say why.
+pub fn parse_closed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
     let text = std::str::from_utf8(bytes).map_err(|_| at_top(JsonErrorKind::NotUtf8))?;
+    match serde_json::from_str(text) {
+        Ok(value) if !text.contains("\\u0000") => Ok(value),
+        _ => parse_text(text),
+    }
+}
+
+fn parse_text<T: DeserializeOwned>(text: &str) -> Result<T, JsonError> {
     check(text)?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
@@ -315,6 +328,30 @@ mod tests {
         for json in [r#"{"name": "x", "phones": [1, "13800138000"]}"#, r#"{"13800138000": 1}"#] {
             assert!(!Problem::from(wrong(json)).to_value().to_string().contains("13800138000"), "{json}");
         }
+    }
+
+    #[test]
+    fn a_closed_type_is_read_alike_both_ways() {
+        for json in [
+            "{\"name\": \"𠮷\", \"phones\": [1, 2]}",
+            "{\"name\": \"\\u4e00\\n\", \"phones\": []}",
+            "[\"x\", [1]]",
+            "{\"name\": \"a\\u0000b\", \"phones\": []}",
+            "{\"name\": \"\\\\u0000\", \"phones\": []}",
+            "{\"name\": \"a\u{0}b\", \"phones\": []}",
+            "{\"name\": \"a\", \"na\\u006de\": \"b\", \"phones\": []}",
+            "{\"name\": \"a\", \"phones\": [], \"phones\": []}",
+            "{\"name\": \"a\", \"phones\": []} 1",
+            "{\"name\": \"\\ud800\", \"phones\": []}",
+            "{\"name\": \"a\"}",
+            "",
+        ] {
+            assert_eq!(parse_closed::<Person>(json.as_bytes()), parse(json.as_bytes()), "{json}");
+        }
+        assert_eq!(parse_closed::<Person>(b"\xff"), parse(b"\xff"));
+        assert!(parse_closed::<Person>("{\"name\": \"\\\\u0000\", \"phones\": []}".as_bytes()).is_ok());
+        let nul = parse_closed::<Person>("{\"name\": \"a\\u0000b\", \"phones\": []}".as_bytes());
+        assert_eq!(nul.unwrap_err().kind, JsonErrorKind::Nul);
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod tests;
 
 /// Bytes before the body: the marker and the fingerprint.
 const HEADER_BYTES: usize = 10;
+const MARKER: [u8; 2] = [0xC3, 0x01];
 
 /// Event name, version, and schema text; among one event's versions the last is the one written.
 pub const SCHEMAS: &[(&str, u32, &str)] = &[
@@ -37,6 +38,11 @@ pub const SCHEMAS: &[(&str, u32, &str)] = &[
 pub trait Event: Serialize + DeserializeOwned {
     /// Its name in [`SCHEMAS`].
     const NAME: &'static str;
+
+    /// Appends its body under its newest schema.
+    fn put_body(&self, bytes: &mut Vec<u8>) {
+        put_by_schema(bytes, self);
+    }
 }
 
 /// Why bytes from the log are not the event that was expected. Says nothing about their content.
@@ -77,8 +83,15 @@ fn parse(text: &str) -> Schema {
 
 /// The event as bytes under its newest schema.
 pub fn encode<E: Event>(event: &E) -> Vec<u8> {
+    let mut bytes = MARKER.to_vec();
+    bytes.extend_from_slice(WRITTEN[E::NAME].rabin_fingerprint());
+    event.put_body(&mut bytes);
+    bytes
+}
+
+pub(crate) fn put_by_schema<E: Event>(bytes: &mut Vec<u8>, event: &E) {
     let mut config = SerializerConfig::new(&WRITTEN[E::NAME]);
-    serde_avro_fast::to_single_object_vec(event, &mut config).expect("an event's struct follows its schema, by test")
+    serde_avro_fast::to_datum(event, bytes, &mut config).expect("an event's struct follows its schema, by test");
 }
 
 /// The event in these bytes, whichever version wrote them.
@@ -101,6 +114,6 @@ pub fn event_name(bytes: &[u8]) -> Result<&'static str, DecodeError> {
 
 fn known(bytes: &[u8]) -> Result<&'static Known, DecodeError> {
     let header: &[u8; HEADER_BYTES] = bytes.first_chunk().ok_or(DecodeError::NotAvro)?;
-    let fingerprint = header.strip_prefix(&[0xC3, 0x01]).ok_or(DecodeError::NotAvro)?;
+    let fingerprint = header.strip_prefix(&MARKER).ok_or(DecodeError::NotAvro)?;
     KNOWN.get(fingerprint).ok_or(DecodeError::UnknownSchema)
 }

@@ -61,7 +61,7 @@ pub(super) fn remove(path: &Path) -> Result<(), ViewError> {
 }
 
 pub(super) fn positions(connection: &Connection) -> rusqlite::Result<Positions> {
-    let mut statement = connection.prepare("SELECT topic, kafka_partition, next_offset FROM positions")?;
+    let mut statement = connection.prepare_cached("SELECT topic, kafka_partition, next_offset FROM positions")?;
     let mut rows = statement.query([])?;
     let mut positions: Positions = Positions::new();
     while let Some(row) = rows.next()? {

@@ -25,6 +25,25 @@ pub trait Fold: Send + 'static {
     /// # Errors
     /// [`FoldError::Poison`] passes the record over, [`FoldError::Sqlite`] stops the view.
     fn apply(&mut self, transaction: &Transaction<'_>, record: &Record) -> Result<(), FoldError>;
+    /// Folds the records of one transaction, in order; `pass_over` is told of each that is none.
+    ///
+    /// # Errors
+    /// SQLite's.
+    fn apply_all(
+        &mut self,
+        transaction: &Transaction<'_>,
+        records: &[Record],
+        pass_over: &mut dyn FnMut(&Record, &'static str),
+    ) -> rusqlite::Result<()> {
+        for record in records {
+            match self.apply(transaction, record) {
+                Ok(()) => {}
+                Err(FoldError::Poison(reason)) => pass_over(record, reason),
+                Err(FoldError::Sqlite(error)) => return Err(error),
+            }
+        }
+        Ok(())
+    }
     /// After a commit, and once at the start: refreshes what is kept in memory.
     ///
     /// # Errors
