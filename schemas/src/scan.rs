@@ -1,7 +1,5 @@
 //! Scans: what a checkpoint keeps of a check, whoever decided it. No name, no number, no picture.
 
-mod body;
-
 use serde::{Deserialize, Serialize};
 
 use crate::area::AreaCode;
@@ -9,6 +7,8 @@ use crate::avro::{Event, raw};
 use crate::decide::Verdict;
 use crate::ids::CodeId;
 use crate::status::Status;
+
+mod body;
 
 /// The most scans that one upload may hold.
 pub const MAX_SCANS_PER_UPLOAD: usize = 500;
