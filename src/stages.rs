@@ -186,6 +186,7 @@ impl Process {
                 }));
             }
         }
+        services.start_reader("the upkeep of metrics", |stop| telemetry::keep(metrics.clone(), stop));
         let operations = Operations::new(metrics, parts);
         router = operations::with_refusals(router.merge(operations::router(operations.clone())));
         Ok(Self { services, router, operations })

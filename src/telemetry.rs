@@ -4,9 +4,11 @@
 //! answer bodies. Identifiers (subjects, declarations, devices, offsets) and areas may.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 /// How a process tells what it does.
@@ -41,6 +43,17 @@ impl Default for TelemetrySettings {
 /// Latencies from a tenth of a millisecond to ten seconds.
 const SECONDS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 10.0];
+
+/// How often what was observed is put into its buckets: until then each latency is kept.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Keeps the metrics small, whether or not somebody reads them.
+pub(crate) async fn keep(metrics: PrometheusHandle, stop: CancellationToken) -> anyhow::Result<()> {
+    while tokio::time::timeout(UPKEEP, stop.cancelled()).await.is_err() {
+        metrics.run_upkeep();
+    }
+    Ok(())
+}
 
 /// Starts logging and metrics; the handle renders the metrics.
 pub(crate) fn start(settings: &TelemetrySettings) -> anyhow::Result<PrometheusHandle> {

@@ -8,7 +8,7 @@ use axum::extract::FromRef;
 use suikang_registry::http::Problem;
 use suikang_registry::{Codes, Registry};
 use suikang_schemas::Topic;
-use suikang_stream::{Log, NewRecord, Position, Readiness};
+use suikang_stream::{AppendError, Log, NewRecord, Position, Readiness};
 
 use crate::Settings;
 use crate::checks::Recorder;
@@ -82,8 +82,25 @@ impl Parts {
 
     /// Appends; when this returns without a problem, the records are durable.
     pub(crate) async fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Result<Vec<Position>, Problem> {
+        self.noted(topic, self.log.append(topic, records)).await
+    }
+
+    /// The same for records that have waited for company.
+    pub(crate) async fn append_gathered(
+        &self,
+        topic: Topic,
+        records: Vec<NewRecord>,
+    ) -> Result<Vec<Position>, Problem> {
+        self.noted(topic, self.log.append_gathered(topic, records)).await
+    }
+
+    async fn noted(
+        &self,
+        topic: Topic,
+        append: impl Future<Output = Result<Vec<Position>, AppendError>>,
+    ) -> Result<Vec<Position>, Problem> {
         let begun = std::time::Instant::now();
-        let appended = self.log.append(topic, records).await;
+        let appended = append.await;
         self.log_health.note(appended.is_ok());
         metrics::appended(topic, begun.elapsed(), appended.is_ok());
         appended.map_err(|error| refusals::append(&error))

@@ -43,10 +43,10 @@ pub(crate) struct KafkaLog {
 
 /// A record is sent sooner, or at less cost.
 struct Producers {
-    /// Waits for nothing: an act waits for its entry of the audit, and so does the next entry of the chain.
-    audit: Producer,
+    /// Waits for nothing.
+    prompt: Producer,
     /// Waits 5 ms for company.
-    other: Producer,
+    patient: Producer,
 }
 
 impl KafkaLog {
@@ -67,10 +67,29 @@ impl KafkaLog {
             Producer::new(&client, &config, linger_ms).map_err(|error| OpenError::Broker(error.to_string()))
         };
         let producers = match access {
-            Access::Write => Some(Producers { audit: producer("0")?, other: producer("5")? }),
+            Access::Write => Some(Producers { prompt: producer("0")?, patient: producer("5")? }),
             Access::ReadOnly => None,
         };
         Ok(Self { config, client, producers, asker })
+    }
+
+    async fn append_through(
+        &self,
+        which: impl Fn(&Producers) -> &Producer,
+        topic: Topic,
+        records: Vec<NewRecord>,
+    ) -> Result<Vec<Position>, AppendError> {
+        let Some(producers) = &self.producers else {
+            return Err(AppendError::Fatal("the log was opened for reading".to_owned()));
+        };
+        check_sizes(&records)?;
+        let (count, started) = (records.len(), Instant::now());
+        let appended = which(producers).append(topic, records).await;
+        match &appended {
+            Ok(_) => metrics::appended(topic, count, started.elapsed()),
+            Err(_) => metrics::append_failed(topic),
+        }
+        appended
     }
 
     /// Asks the broker, on a thread.
@@ -87,18 +106,14 @@ impl KafkaLog {
 #[async_trait]
 impl Log for KafkaLog {
     async fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Result<Vec<Position>, AppendError> {
-        let Some(producers) = &self.producers else {
-            return Err(AppendError::Fatal("the log was opened for reading".to_owned()));
-        };
-        let producer = if topic == Topic::Audit { &producers.audit } else { &producers.other };
-        check_sizes(&records)?;
-        let (count, started) = (records.len(), Instant::now());
-        let appended = producer.append(topic, records).await;
-        match &appended {
-            Ok(_) => metrics::appended(topic, count, started.elapsed()),
-            Err(_) => metrics::append_failed(topic),
-        }
-        appended
+        // An act waits for its entry of the audit, and so does the next entry of the chain.
+        let is_prompt = topic == Topic::Audit;
+        self.append_through(|producers| if is_prompt { &producers.prompt } else { &producers.patient }, topic, records)
+            .await
+    }
+
+    async fn append_gathered(&self, topic: Topic, records: Vec<NewRecord>) -> Result<Vec<Position>, AppendError> {
+        self.append_through(|producers| &producers.prompt, topic, records).await
     }
 
     async fn expire(&self, _topic: Topic, _now_ms: i64) -> Result<(), AppendError> {

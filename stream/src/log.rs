@@ -158,6 +158,10 @@ impl Batch {
 pub trait Log: Send + Sync {
     /// Appends and returns when every record is durable; positions in the order of the records.
     async fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Result<Vec<Position>, AppendError>;
+    /// The same for records that have waited for company: nothing is gained by letting them wait again.
+    async fn append_gathered(&self, topic: Topic, records: Vec<NewRecord>) -> Result<Vec<Position>, AppendError> {
+        self.append(topic, records).await
+    }
     /// Lets go what is older at `now_ms` than the topic keeps. A broker does so by itself.
     async fn expire(&self, topic: Topic, now_ms: i64) -> Result<(), AppendError>;
     /// A topic as it is.

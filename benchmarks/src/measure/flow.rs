@@ -28,7 +28,8 @@ use crate::walk::{City, each, mint};
 
 /// Requests at once at the door: a request waits for the broker's acknowledgement, and others use the time.
 const DOOR_CONNECTIONS: usize = 64;
-const GATEWAY_CONNECTIONS: usize = 16;
+/// At a gateway that waits for the broker with each upload, fewer would measure the wait.
+const GATEWAY_CONNECTIONS: usize = 64;
 /// The lake commits seldom: freshness is the tail's. Waiting for it would be counted as idle time of the writer.
 const COMMITS: &str = "commit_interval_s = 15";
 const DOOR: &str = "ingest-1";

@@ -68,7 +68,7 @@ async fn flush(doors: Doors) {
     tokio::time::sleep(doors.recorder.linger).await;
     let (epoch, uploads) = doors.recorder.lock().take(doors.now_ms());
     let records = uploads.iter().map(|(upload, _)| scans::record(upload)).collect();
-    let appended = doors.append(Topic::Scans, records).await;
+    let appended = doors.append_gathered(Topic::Scans, records).await;
     if appended.is_err() {
         doors.recorder.lock().abandon(epoch);
     }
