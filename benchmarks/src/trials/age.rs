@@ -3,9 +3,9 @@
 //!
 //! Rows come in small uploads, each after the former is in the table: at every moment it is known what the table must hold.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -25,7 +25,8 @@ use suikang_stream::{Log, NewRecord, NextOffsets};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::recount::{Asker, Equal, RawLog, read_on};
+use super::left::Left;
+use super::recount::{Asker, Equal, RawLog, lock, read_on};
 use super::{Scene, Stage};
 use crate::measure::cost::round;
 use crate::measure::gates::somebody;
@@ -83,11 +84,11 @@ pub(super) async fn grows_old(stage: &Stage, times: usize) -> anyhow::Result<Val
         scene.city.start("analytics")?;
     }
     growing.to(age).await?;
-    // Cleaning up is a matter of time, not of commits.
+    // Cleaning up is a matter of time, not of commits; and a writer killed before its Delta checkpoint leaves that to the next one.
     let grown = Instant::now();
     let table = scene.city.lake().join("scans");
     while Left::of(&table)?.oldest_entry <= NEW || readers.deleted() == 0 {
-        ensure!(grown.elapsed() < PATIENCE, "nothing is cleaned up: {}", Left::of(&table)?.figures());
+        ensure!(grown.elapsed() < 5 * PATIENCE, "nothing is cleaned up: {}", Left::of(&table)?.figures());
         growing.commit().await?;
     }
     let read = readers.end().await?;
@@ -393,46 +394,4 @@ async fn count_and_sum(cut: &TableCut) -> anyhow::Result<[i64; 2]> {
         sum += numbers.as_primitive::<Int64Type>().values().iter().sum::<i64>();
     }
     Ok([count, sum])
-}
-
-/// What lies in the table's folder.
-struct Left {
-    entries: usize,
-    oldest_entry: i64,
-    delta_log_checkpoints: usize,
-    files: usize,
-}
-
-impl Left {
-    fn of(table: &Path) -> anyhow::Result<Self> {
-        let (mut entries, mut delta_log_checkpoints) = (BTreeMap::new(), 0);
-        for name in names(&table.join("_delta_log"))? {
-            let version = name.split('.').next().and_then(|version| version.parse::<i64>().ok());
-            match version {
-                Some(version) if name.ends_with(".json") => _ = entries.insert(version, name),
-                Some(_) => delta_log_checkpoints += 1,
-                None => {}
-            }
-        }
-        let days = names(table)?.into_iter().filter(|name| name.contains('='));
-        let files = days.map(|day| Ok(names(&table.join(day))?.len())).sum::<anyhow::Result<usize>>()?;
-        let oldest_entry = *entries.keys().next().context("the table has entries")?;
-        Ok(Self { entries: entries.len(), oldest_entry, delta_log_checkpoints, files })
-    }
-
-    fn figures(&self) -> Value {
-        json!({
-            "entries": self.entries, "oldest_entry": self.oldest_entry, "delta_log_checkpoints": self.delta_log_checkpoints,
-            "files": self.files,
-        })
-    }
-}
-
-fn names(folder: &Path) -> anyhow::Result<Vec<String>> {
-    let names = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-    names.collect()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,6 +8,7 @@ mod disk;
 mod entries;
 mod flood;
 mod kills;
+mod left;
 mod rebalances;
 mod recount;
 mod scene;
