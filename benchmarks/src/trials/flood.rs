@@ -86,7 +86,9 @@ async fn declare_at(scene: &mut Scene, per_second: f64, time: Duration) -> anyho
     });
     let mut all = Answered::default();
     for answered in try_join_all(loads).await? {
-        answered.bodies.iter().try_for_each(|(_, body)| anyhow::Ok(scene.note(&serde_json::from_slice(body)?)))?;
+        for (_, body) in &answered.bodies {
+            scene.note(&serde_json::from_slice(body)?);
+        }
         answered.refused.iter().for_each(|_| scene.note(&Value::Null));
         all.add(answered);
     }
