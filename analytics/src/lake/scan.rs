@@ -141,7 +141,10 @@ impl TableProvider for Files {
             self.files.iter().filter_map(|file| filter_partitioned_file(file.clone(), &filters, &days).transpose());
         let group = FileGroup::new(files.collect::<Result<_>>()?);
         let statistics = match group.is_empty() {
-            true => Statistics::new_unknown(self.columns.table_schema()),
+            // That there is nothing is known as well: the order of joins hangs on it.
+            true => Statistics::new_unknown(self.columns.table_schema())
+                .with_num_rows(Precision::Exact(0))
+                .with_total_byte_size(Precision::Exact(0)),
             false => Statistics::try_merge_iter(
                 group.iter().filter_map(|file| file.statistics.as_deref()),
                 self.columns.table_schema(),
