@@ -7,6 +7,8 @@
 mod compact;
 mod durable;
 mod entries;
+#[cfg(test)]
+mod fevers;
 mod files;
 mod order;
 mod positions;

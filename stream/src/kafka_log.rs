@@ -73,23 +73,8 @@ impl KafkaLog {
         Ok(Self { config, client, producers, asker })
     }
 
-    async fn append_through(
-        &self,
-        which: impl Fn(&Producers) -> &Producer,
-        topic: Topic,
-        records: Vec<NewRecord>,
-    ) -> Result<Vec<Position>, AppendError> {
-        let Some(producers) = &self.producers else {
-            return Err(AppendError::Fatal("the log was opened for reading".to_owned()));
-        };
-        check_sizes(&records)?;
-        let (count, started) = (records.len(), Instant::now());
-        let appended = which(producers).append(topic, records).await;
-        match &appended {
-            Ok(_) => metrics::appended(topic, count, started.elapsed()),
-            Err(_) => metrics::append_failed(topic),
-        }
-        appended
+    fn producers(&self) -> Result<&Producers, AppendError> {
+        self.producers.as_ref().ok_or_else(|| AppendError::Fatal("the log was opened for reading".to_owned()))
     }
 
     /// Asks the broker, on a thread.
@@ -106,14 +91,13 @@ impl KafkaLog {
 #[async_trait]
 impl Log for KafkaLog {
     async fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Result<Vec<Position>, AppendError> {
+        let Producers { prompt, patient } = self.producers()?;
         // An act waits for its entry of the audit, and so does the next entry of the chain.
-        let is_prompt = topic == Topic::Audit;
-        self.append_through(|producers| if is_prompt { &producers.prompt } else { &producers.patient }, topic, records)
-            .await
+        append(if topic == Topic::Audit { prompt } else { patient }, topic, records).await
     }
 
     async fn append_gathered(&self, topic: Topic, records: Vec<NewRecord>) -> Result<Vec<Position>, AppendError> {
-        self.append_through(|producers| &producers.prompt, topic, records).await
+        append(&self.producers()?.prompt, topic, records).await
     }
 
     async fn expire(&self, _topic: Topic, _now_ms: i64) -> Result<(), AppendError> {
@@ -143,6 +127,17 @@ impl Log for KafkaLog {
             topic,
         )?))
     }
+}
+
+async fn append(producer: &Producer, topic: Topic, records: Vec<NewRecord>) -> Result<Vec<Position>, AppendError> {
+    check_sizes(&records)?;
+    let (count, started) = (records.len(), Instant::now());
+    let appended = producer.append(topic, records).await;
+    match &appended {
+        Ok(_) => metrics::appended(topic, count, started.elapsed()),
+        Err(_) => metrics::append_failed(topic),
+    }
+    appended
 }
 
 /// Asks the broker what each partition retains; blocks.

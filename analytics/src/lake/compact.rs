@@ -171,39 +171,11 @@ fn groups(mut small: Vec<Small>) -> Vec<Vec<Small>> {
 
 #[cfg(test)]
 mod tests {
-    use suikang_schemas::decide::Verdict;
-    use suikang_schemas::scan::{Direction, Scan, ScanUpload, Shown};
-    use suikang_schemas::{Topic, avro};
-    use suikang_stream::Record;
-
     use super::*;
     use crate::lake::Committed;
+    use crate::lake::fevers::upload;
     use crate::pseudonym::LakeSecret;
     use crate::rows::RowMaker;
-
-    fn upload(offset: i64) -> Record {
-        let scan = |n: i64| Scan {
-            scanned_at_ms: 1_582_781_445_123 + n * 1_000,
-            direction: Direction::Entry,
-            shown: Shown::Screen,
-            verdict: Verdict::Refer,
-            reasons: vec!["fever".to_owned()],
-            code_id: None,
-            status: None,
-            temperature_tenths_celsius: Some(380),
-            vehicle: None,
-            offline: false,
-        };
-        let upload = ScanUpload {
-            device_epoch: 7,
-            first_seq: offset * 10 + 1,
-            received_at_ms: 1_582_781_500_000,
-            checkpoint: "440106001003-001-01".parse().unwrap(),
-            scans: (0..10).map(scan).collect(),
-        };
-        let payload = avro::encode(&upload);
-        Record { topic: Topic::Scans, kafka_partition: 0, offset, record_key: Vec::new(), payload, time_ms: 0 }
-    }
 
     async fn count(lake: &LakeTable) -> usize {
         let rows = lake.query("SELECT seq, local_date, reasons FROM lake WHERE reasons[1] = 'fever'").await.unwrap();
@@ -216,7 +188,7 @@ mod tests {
         let mut lake = LakeTable::open(folder.path(), Table::Scans).await.unwrap();
         let mut maker = RowMaker::new(Table::Scans, LakeSecret::new([3; 32]));
         let commit = async |lake: &mut LakeTable, maker: &mut RowMaker, offset: i64| {
-            let rows = maker.rows(&[upload(offset)]).batch;
+            let rows = maker.rows(&[upload(offset, 0)]).batch;
             let from = [(0, (offset > 0).then_some(offset))].into();
             let committed = lake.commit(&[rows], &from, &[(0, offset + 1)].into()).await.unwrap();
             assert_eq!(committed, Committed::Yes);

@@ -181,47 +181,18 @@ mod tests {
     use arrow::datatypes::Int64Type;
     use datafusion::physical_plan::displayable;
     use datafusion::prelude::SessionContext;
-    use suikang_schemas::decide::Verdict;
-    use suikang_schemas::scan::{Direction, Scan, ScanUpload, Shown};
-    use suikang_schemas::{Topic, avro};
-    use suikang_stream::Record;
 
     use super::*;
+    use crate::lake::fevers::upload;
     use crate::lake::{Committed, LakeTable};
     use crate::pseudonym::LakeSecret;
     use crate::rows::RowMaker;
 
-    /// Ten scans of each of three days, from 27 February 2020 on.
-    fn three_days() -> Vec<Record> {
-        let scan = |day: i64, n: i64| Scan {
-            scanned_at_ms: 1_582_781_445_123 + day * 86_400_000 + n * 1_000,
-            direction: if n % 2 == 0 { Direction::Entry } else { Direction::Exit },
-            shown: Shown::Screen,
-            verdict: Verdict::Refer,
-            reasons: vec!["fever".to_owned()],
-            code_id: None,
-            status: None,
-            temperature_tenths_celsius: Some(380),
-            vehicle: None,
-            offline: false,
-        };
-        let upload = |day: i64| ScanUpload {
-            device_epoch: 7,
-            first_seq: day * 10 + 1,
-            received_at_ms: 1_583_000_000_000,
-            checkpoint: "440106001003-001-01".parse().unwrap(),
-            scans: (0..10).map(|n| scan(day, n)).collect(),
-        };
-        let record = |day: i64| {
-            let payload = avro::encode(&upload(day));
-            Record { topic: Topic::Scans, kafka_partition: 0, offset: day, record_key: Vec::new(), payload, time_ms: 0 }
-        };
-        (0..3).map(record).collect()
-    }
-
+    /// A table of three days, ten scans each, and its rows as they were committed.
     async fn lake(folder: &Path) -> (LakeTable, RecordBatch) {
         let mut lake = LakeTable::open(folder, Table::Scans).await.unwrap();
-        let rows = RowMaker::new(Table::Scans, LakeSecret::new([3; 32])).rows(&three_days()).batch;
+        let days: Vec<_> = (0..3).map(|day| upload(day, day)).collect();
+        let rows = RowMaker::new(Table::Scans, LakeSecret::new([3; 32])).rows(&days).batch;
         let committed = lake.commit(std::slice::from_ref(&rows), &[(0, None)].into(), &[(0, 3)].into()).await.unwrap();
         assert_eq!(committed, Committed::Yes);
         (lake, rows)
