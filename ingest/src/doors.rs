@@ -44,7 +44,7 @@ impl Doors {
             limits: Limits::new(&settings),
             flights: Flights::new(settings.declarations_remembered),
             devices: Devices::new(settings.scans_remembered),
-            recorder: Recorder::new(Duration::from_millis(settings.check_linger_ms)),
+            recorder: Recorder::default(),
             settings,
             log,
             registry,

@@ -34,8 +34,6 @@ pub struct Settings {
     pub body_timeout_ms: u64,
     /// The longest that `Prefer: wait` waits, in seconds.
     pub wait_s: u64,
-    /// How long checks wait for each other to share a record, in milliseconds.
-    pub check_linger_ms: u64,
     /// How far back scans are remembered on start, in hours.
     pub scans_remembered_h: u32,
     /// Scans whose content is remembered, to tell a repetition from a contradiction.
@@ -63,7 +61,6 @@ impl Default for Settings {
             uploads_at_once: 256,
             body_timeout_ms: 10_000,
             wait_s: 30,
-            check_linger_ms: 2,
             scans_remembered_h: 24,
             scans_remembered: 500_000,
             declarations_remembered: 50_000,

@@ -46,7 +46,7 @@ impl<E: Event> Decoder<E> {
     /// Decodes these payloads.
     ///
     /// # Errors
-    /// Only if Arrow itself fails on rows that decoded, such as an array past its size limit.
+    /// Only if rows that decoded don't fit into one batch, such as an array past its size limit.
     pub fn decode(&mut self, payloads: &[&[u8]]) -> Result<Columns, ArrowError> {
         let (mut batches, mut poison) = (Vec::new(), Vec::new());
         // The first payload that the decoder holds.
@@ -58,7 +58,7 @@ impl<E: Event> Decoder<E> {
             // It may hold half a row now; those before it decoded, and do so again.
             self.decoder = decoder(E::NAME);
             if held < index && payloads[held..index].iter().all(|payload| self.takes(payload)) {
-                batches.extend(self.decoder.flush()?);
+                self.flush(held, &payloads[held..index], &mut batches, &mut poison);
             }
             held = index;
             // Perhaps it only follows another schema than those before it.
@@ -68,12 +68,35 @@ impl<E: Event> Decoder<E> {
                 held = index + 1;
             }
         }
-        batches.extend(self.decoder.flush()?);
+        self.flush(held, &payloads[held..], &mut batches, &mut poison);
         let batch = match batches.as_slice() {
             [batch] => batch.clone(),
             batches => concat_batches(&self.decoder.schema(), batches)?,
         };
         Ok(Columns { batch, poison })
+    }
+
+    /// The rows of these payloads, which the decoder holds. That an enum has no such symbol is found only now, without saying whose: then each
+    /// is decoded by itself.
+    fn flush(
+        &mut self,
+        first: usize,
+        payloads: &[&[u8]],
+        batches: &mut Vec<RecordBatch>,
+        poison: &mut Vec<(usize, DecodeError)>,
+    ) {
+        if let Ok(rows) = self.decoder.flush() {
+            batches.extend(rows);
+            return;
+        }
+        for (index, payload) in (first..).zip(payloads) {
+            self.decoder = decoder(E::NAME);
+            match self.takes(payload).then(|| self.decoder.flush()) {
+                Some(Ok(Some(row))) => batches.push(row),
+                _ => poison.push((index, reason::<E>(payload))),
+            }
+        }
+        self.decoder = decoder(E::NAME);
     }
 
     /// Whether the payload is one row more.

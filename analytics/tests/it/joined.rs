@@ -73,7 +73,7 @@ async fn a_cut_is_read_on_while_its_files_are_merged_and_vacuumed() {
         let from = [(0, (offset > 0).then_some(offset))].into();
         lake.commit(&[maker.rows(&[record]).batch], &from, &[(0, offset + 1)].into()).await.unwrap();
     }
-    let cut = TableCut { lake: lake.clone(), tail: Vec::new(), next_offsets: [(0, 4)].into(), newest_ms: 0 };
+    let cut = TableCut::of_lake(lake.clone(), [(0, 4)].into()).unwrap();
     assert_eq!(sum(&cut).await.unwrap(), 40 * 41 / 2);
 
     // As early as any configuration lets it.

@@ -14,6 +14,10 @@ use clap::{Parser, Subcommand};
 use suikang_benchmarks::measure::{floors, flow, history};
 use suikang_benchmarks::report::report;
 
+/// The floors have what the system has.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Measure what the system costs, beside what nobody can beat.
 #[derive(Debug, Parser)]
 struct Arguments {

@@ -17,13 +17,14 @@ use suikang_stream::testing::Broker;
 use suikang_stream::{Access, Log, NewRecord};
 
 use super::cost::{Meter, as_f64, high_water_mib, round};
+use super::floors;
 use super::flow::{in_lake, parquet_bytes, say};
 use super::gates::somebody;
 use super::questions::{QUESTIONS, ask, compare, median};
 use crate::simulate::account::percentiles_ms;
 use crate::simulate::gate::{checkpoint, passage};
 use crate::simulate::{Client, city};
-use crate::walk::{City, mint};
+use crate::walk::{City, last, mint};
 
 const DAY_MS: i64 = 86_400_000;
 /// The city's offset from UTC.
@@ -32,6 +33,8 @@ const DEVICES: usize = 5_000;
 const SCANS_PER_UPLOAD: usize = 100;
 /// Uploads that are appended together.
 const TOGETHER: usize = 500;
+/// Uploads of which the writer's floor is measured.
+const FLOOR_UPLOADS: u64 = 20_000;
 /// Scans for each of the people, in all; there are no more of these than that.
 const SCANS_PER_PERSON: u64 = 25;
 const MOST_PEOPLE: usize = 400_000;
@@ -74,6 +77,7 @@ pub async fn history(plan: &Plan) -> anyhow::Result<Value> {
     let meter = Meter::start(&[("broker", broker.pid()), ("analytics", city.pid("analytics")?)])?;
     in_lake(&city, log.as_ref()).await?;
     let writer = meter.stop(scans)?;
+    let floor = floors::decode_and_encode(&last(log.as_ref(), Topic::Scans, FLOOR_UPLOADS).await?)?;
     let lake = LakeTable::open(&city.lake(), Table::Scans).await?;
     let (versions, files) = (lake.version(), parquet_files(&city)?);
     let bytes = parquet_bytes(&city.lake().join("scans"))?;
@@ -110,7 +114,8 @@ pub async fn history(plan: &Plan) -> anyhow::Result<Value> {
     }
     let with_tail = all_questions_ms(&reader, &day, plan.rounds).await?;
     Ok(json!({
-        "seed": plan.seed, "scans": scans, "days": plan.days, "writer": writer.figures(), "commits": versions, "files": files,
+        "seed": plan.seed, "scans": scans, "days": plan.days, "writer": writer.figures(),
+        "decode_and_encode": floor.figures(), "writer_of_floor": round(floor.of("bare") / writer.of("analytics")), "commits": versions, "files": files,
         "lake_bytes_per_scan": round(as_f64(bytes) / as_f64(scans)),
         "reader": {
             "first_start_s": round(first.as_secs_f64()), "fresh_after_restart_s": round(again.as_secs_f64()),

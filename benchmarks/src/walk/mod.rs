@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use suikang_registry::Caller;
-use suikang_registry::secrets::Unlock;
+use suikang_registry::secrets::{NodeSecrets, Unlock};
 use suikang_registry::tokens::TokenKey;
 use suikang_schemas::AreaCode;
 use suikang_stream::testing::Broker;
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::simulate::{self, Account, Client, Mint, Plan, Speed};
 pub use processes::{City, Layout};
-pub use promised::{Found, each};
+pub use promised::{Found, each, last};
 pub use sums::Sums;
 
 /// What to walk through.
@@ -99,7 +99,8 @@ pub async fn settle(city: &mut City, account: &Account) -> anyhow::Result<(Sums,
     let reconciliation = city.drained(Duration::from_secs(600)).await?;
     let sums = Sums::collect(city).await?;
     sums.agree_with(account, &reconciliation).with_context(|| format!("the sums differ; clients saw\n{account}\n"))?;
-    let found = promised::find(&city.log(), &account.promises).await?;
+    let secrets = NodeSecrets::load(&city.keys(), &Unlock::of(&city.keys(), None))?;
+    let found = promised::find(&city.log(), secrets.root_public_key(), &account.promises).await?;
     Ok((sums, found))
 }
 

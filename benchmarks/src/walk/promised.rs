@@ -1,14 +1,18 @@
-//! What clients were promised, looked for on the log itself: every acknowledged id is there, and no two outcomes of one record differ.
+//! What clients were promised, looked for on the log itself: every acknowledged id is there, no two outcomes of one record differ, and every
+//! code is genuine by the key list that the root signed.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use suikang_schemas::declaration::Declaration;
+use suikang_schemas::key_list::KeyList;
 use suikang_schemas::outcome::Outcome;
+use suikang_schemas::pass_code;
+use suikang_schemas::registry_event::{Change, RegistryEvent};
 use suikang_schemas::scan::ScanUpload;
 use suikang_schemas::{Topic, avro};
-use suikang_stream::{Access, Log, LogConfig, NextOffsets, Record};
+use suikang_stream::{Access, Extent, Log, LogConfig, NextOffsets, Record};
 
 use crate::simulate::Promises;
 
@@ -21,13 +25,15 @@ pub struct Found {
     pub scans: usize,
     /// Outcomes that an issuer made a second time, all of them byte for byte the same.
     pub outcomes_again: usize,
+    /// Codes, all of them signed by a key of the key list.
+    pub codes: usize,
 }
 
 /// Looks for all of them.
 ///
 /// # Errors
-/// If one is missing, two outcomes of one record differ, or the log can't be read.
-pub(super) async fn find(config: &LogConfig, promises: &Promises) -> anyhow::Result<Found> {
+/// If one is missing, two outcomes of one record differ, a code is not genuine, or the log can't be read.
+pub(super) async fn find(config: &LogConfig, root_public_key: &[u8; 32], promises: &Promises) -> anyhow::Result<Found> {
     let log = suikang_stream::open(config, Access::ReadOnly).await?;
     let mut declared = HashSet::new();
     each(log.as_ref(), Topic::Declarations, |record| {
@@ -58,14 +64,27 @@ pub(super) async fn find(config: &LogConfig, promises: &Promises) -> anyhow::Res
         }
     }
 
+    let key_list = key_list(log.as_ref(), root_public_key).await?;
     let mut outcomes: HashMap<(i32, i64), Vec<u8>> = HashMap::new();
-    let mut outcomes_again = 0;
+    let (mut outcomes_again, mut codes) = (0, 0);
     each(log.as_ref(), Topic::Codes, |record| {
         if let Ok(outcome) = avro::decode::<Outcome>(&record.payload) {
             let position = outcome.declaration_position;
             let place = (position.kafka_partition, position.offset);
             match outcomes.get(&place) {
-                None => _ = outcomes.insert(place, record.payload.clone()),
+                None => {
+                    outcomes.insert(place, record.payload.clone());
+                    if let Some(issued) = &outcome.issued {
+                        let verified = pass_code::verify(
+                            &pass_code::to_text(&issued.pass_code),
+                            &key_list,
+                            outcome.accepted_at_ms,
+                        );
+                        let genuine = verified.is_ok_and(|code| code.claims.code_id == issued.code_id);
+                        ensure!(genuine, "the code of the declaration at {place:?} is not genuine");
+                        codes += 1;
+                    }
+                }
                 Some(first) => {
                     ensure!(*first == record.payload, "two outcomes of the declaration at {place:?} differ");
                     outcomes_again += 1;
@@ -75,21 +94,58 @@ pub(super) async fn find(config: &LogConfig, promises: &Promises) -> anyhow::Res
         Ok(())
     })
     .await?;
-    Ok(Found { declarations: promises.declarations.len(), scans, outcomes_again })
+    Ok(Found { declarations: promises.declarations.len(), scans, outcomes_again, codes })
+}
+
+/// The newest that the root has signed.
+async fn key_list(log: &dyn Log, root_public_key: &[u8; 32]) -> anyhow::Result<KeyList> {
+    let mut newest: Option<KeyList> = None;
+    each(log, Topic::Registry, |record| {
+        if let Change::KeyListPublished(published) = avro::decode::<RegistryEvent>(&record.payload)?.change
+            && let Ok(list) = KeyList::verify(&published.key_list, root_public_key)
+            && newest.as_ref().is_none_or(|newest| list.sequence > newest.sequence)
+        {
+            newest = Some(list);
+        }
+        Ok(())
+    })
+    .await?;
+    newest.context("no key list on the log is signed by the root")
 }
 
 /// Takes every record of a topic, up to where it ends now.
 ///
 /// # Errors
 /// If the log can't be read, or with what `take` says.
-pub async fn each(
+pub async fn each(log: &dyn Log, topic: Topic, take: impl FnMut(&Record) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    each_from(log, topic, |extent| extent.start, take).await
+}
+
+/// The last records of a topic, about so many, each partition's in their order.
+///
+/// # Errors
+/// If the log can't be read.
+pub async fn last(log: &dyn Log, topic: Topic, count: u64) -> anyhow::Result<Vec<Record>> {
+    let partitions = u64::try_from(log.extents(topic).await?.len())?.max(1);
+    let of_each = i64::try_from(count.div_ceil(partitions))?;
+    let mut records = Vec::new();
+    let keep = |record: &Record| {
+        records.push(record.clone());
+        Ok(())
+    };
+    each_from(log, topic, |extent| extent.start.max(extent.next - of_each), keep).await?;
+    Ok(records)
+}
+
+async fn each_from(
     log: &dyn Log,
     topic: Topic,
+    from: impl Fn(&Extent) -> i64,
     mut take: impl FnMut(&Record) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let extents = log.extents(topic).await?;
-    let from: NextOffsets = extents.iter().map(|(&kafka_partition, extent)| (kafka_partition, extent.start)).collect();
-    let mut left: i64 = extents.values().map(|extent| extent.next - extent.start).sum();
+    let from: NextOffsets = extents.iter().map(|(&kafka_partition, extent)| (kafka_partition, from(extent))).collect();
+    let mut left: i64 = extents.iter().map(|(kafka_partition, extent)| extent.next - from[kafka_partition]).sum();
     let mut reader = log.read(topic, from).await?;
     while left > 0 {
         for record in reader.next(5_000, Duration::from_secs(1)).await? {

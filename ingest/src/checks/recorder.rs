@@ -1,11 +1,10 @@
-//! Records checks of gates that don't number them: this process is their device. Checks that come within a few milliseconds share a
-//! record, and each is answered once its record is durable.
+//! Records checks of gates that don't number them: this process is their device. While one append is under way the checks that come
+//! gather for the next, and each is answered once its record is durable: the slower the log, the more share an append.
 //!
 //! The process numbers scans from 1 under a random epoch. When an append fails it is not known what became of those numbers, so the
-//! next ones go under a new epoch: what was never promised leaves no gap in a device's numbers, unless two appends overlap.
+//! next ones go under a new epoch: what was never promised leaves no gap in a device's numbers.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use suikang_registry::http::Problem;
 use suikang_schemas::scan::{MAX_SCANS_PER_UPLOAD, Scan, ScanUpload};
@@ -19,8 +18,8 @@ use crate::scans;
 pub(crate) type Number = (DeviceEpoch, i64);
 
 /// Gathers checks and records them.
+#[derive(Default)]
 pub(crate) struct Recorder {
-    linger: Duration,
     state: Mutex<State>,
 }
 
@@ -28,6 +27,8 @@ struct State {
     epoch: DeviceEpoch,
     next_seq: i64,
     waiting: Vec<Waiting>,
+    /// Whether a task records what waits.
+    recording: bool,
 }
 
 /// A check that was decided and is not recorded yet.
@@ -38,11 +39,6 @@ struct Waiting {
 }
 
 impl Recorder {
-    /// Lets checks wait this long for each other.
-    pub(crate) fn new(linger: Duration) -> Self {
-        Self { linger, state: Mutex::new(State::new()) }
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every change of the state is one step.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -52,44 +48,52 @@ impl Recorder {
 /// Records a scan; when this returns without a problem it is durable under this number.
 pub(crate) async fn record(doors: &Doors, checkpoint: AreaCode, scan: Scan) -> Result<Number, Problem> {
     let (recorded, number) = oneshot::channel();
-    let first = {
+    let was_recording = {
         let mut state = doors.recorder.lock();
         state.waiting.push(Waiting { checkpoint, scan, recorded });
-        state.waiting.len() == 1
+        std::mem::replace(&mut state.recording, true)
     };
-    if first {
+    if !was_recording {
         // A task of its own: whoever came first may leave before the others are answered.
-        tokio::spawn(flush(doors.clone()));
+        tokio::spawn(record_all(doors.clone()));
     }
     number.await.unwrap_or_else(|_| Err(Problem::internal()))
 }
 
-async fn flush(doors: Doors) {
-    tokio::time::sleep(doors.recorder.linger).await;
-    let (epoch, uploads) = doors.recorder.lock().take(doors.now_ms());
-    let records = uploads.iter().map(|(upload, _)| scans::record(upload)).collect();
-    let appended = doors.append_gathered(Topic::Scans, records).await;
-    if appended.is_err() {
-        doors.recorder.lock().abandon(epoch);
-    }
-    for (upload, waiting) in uploads {
-        for (seq, recorded) in (upload.first_seq..).zip(waiting) {
-            // Whoever left has no answer, but the scan stands.
-            let _ = recorded.send(appended.as_ref().map(|_| (epoch, seq)).map_err(Problem::clone));
+/// Records until nothing waits.
+async fn record_all(doors: Doors) {
+    loop {
+        let Some((epoch, uploads)) = doors.recorder.lock().take(doors.now_ms()) else { return };
+        let records = uploads.iter().map(|(upload, _)| scans::record(upload)).collect();
+        let appended = doors.append_gathered(Topic::Scans, records).await;
+        for (upload, waiting) in uploads {
+            for (seq, recorded) in (upload.first_seq..).zip(waiting) {
+                // Whoever left has no answer, but the scan stands.
+                let _ = recorded.send(appended.as_ref().map(|_| (epoch, seq)).map_err(Problem::clone));
+            }
+        }
+        if let Err(problem) = appended {
+            // Those who came meanwhile need not wait for the same to be found again.
+            for Waiting { recorded, .. } in doors.recorder.lock().abandon() {
+                let _ = recorded.send(Err(problem.clone()));
+            }
         }
     }
 }
 
 type Answers = Vec<oneshot::Sender<Result<Number, Problem>>>;
 
-impl State {
-    fn new() -> Self {
-        Self { epoch: DeviceEpoch(rand::random()), next_seq: 1, waiting: Vec::new() }
+impl Default for State {
+    fn default() -> Self {
+        Self { epoch: DeviceEpoch(rand::random()), next_seq: 1, waiting: Vec::new(), recording: false }
     }
+}
 
-    /// Numbers what waits: one upload for each checkpoint, in the order in which its checks came.
-    fn take(&mut self, now_ms: i64) -> (DeviceEpoch, Vec<(ScanUpload, Answers)>) {
+impl State {
+    /// Numbers what waits: one upload for each checkpoint, in the order in which its checks came. If nothing waits, the recording ends.
+    fn take(&mut self, now_ms: i64) -> Option<(DeviceEpoch, Vec<(ScanUpload, Answers)>)> {
         let mut waiting = std::mem::take(&mut self.waiting);
+        self.recording = !waiting.is_empty();
         waiting.sort_by(|one, other| one.checkpoint.cmp(&other.checkpoint));
         let mut uploads: Vec<(ScanUpload, Answers)> = Vec::new();
         for Waiting { checkpoint, scan, recorded } in waiting {
@@ -113,15 +117,14 @@ impl State {
             }
             self.next_seq += 1;
         }
-        (self.epoch, uploads)
+        self.recording.then_some((self.epoch, uploads))
     }
 
-    /// Nothing more is numbered under this epoch.
-    fn abandon(&mut self, epoch: DeviceEpoch) {
-        if self.epoch == epoch {
-            self.epoch = DeviceEpoch(rand::random());
-            self.next_seq = 1;
-        }
+    /// Nothing more is numbered under this epoch. What waits is let go.
+    fn abandon(&mut self) -> Vec<Waiting> {
+        self.epoch = DeviceEpoch(rand::random());
+        self.next_seq = 1;
+        std::mem::take(&mut self.waiting)
     }
 }
 
@@ -151,10 +154,10 @@ mod tests {
     #[test]
     fn a_checkpoints_checks_share_an_upload_and_numbers_have_no_gap() {
         let (east, west) = ("440106001003-001-01", "440106001003-001-02");
-        let mut state = State::new();
+        let mut state = State::default();
         state.waiting.extend([waiting(west, 1), waiting(east, 2), waiting(west, 3)]);
         state.waiting.extend((0..600).map(|at_ms| waiting(east, 10 + at_ms)));
-        let (epoch, uploads) = state.take(99);
+        let (epoch, uploads) = state.take(99).unwrap();
         let shape: Vec<_> = uploads
             .iter()
             .map(|(upload, _)| (upload.checkpoint.as_str(), upload.first_seq, upload.scans.len()))
@@ -166,18 +169,17 @@ mod tests {
                 && upload.scans.is_sorted_by_key(|scan| scan.scanned_at_ms)
         }));
         assert_eq!(state.next_seq, 604);
+        assert!(state.recording && state.take(100).is_none() && !state.recording);
     }
 
     #[test]
     fn an_abandoned_epoch_is_not_used_again() {
-        let mut state = State::new();
+        let mut state = State::default();
         let epoch = state.epoch;
         state.next_seq = 5;
-        state.abandon(epoch);
+        state.waiting.push(waiting("440106001003-001-01", 1));
+        assert_eq!(state.abandon().len(), 1, "who waits is told as well");
         assert_ne!(state.epoch, epoch);
-        assert_eq!(state.next_seq, 1);
-        state.next_seq = 3;
-        state.abandon(epoch);
-        assert_eq!(state.next_seq, 3, "a late failure of the former epoch leaves the new one alone");
+        assert_eq!((state.next_seq, state.waiting.len()), (1, 0));
     }
 }

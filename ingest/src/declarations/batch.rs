@@ -191,6 +191,12 @@ fn csv_error(wrong: CsvError) -> FieldError {
         CsvError::FieldCount => {
             (String::new(), "field_count", "列数与表头不符", "has not as many fields as the header")
         }
+        CsvError::LineEnd => (
+            String::new(),
+            "line_end",
+            "行尾只有回车符，请改用换行符（或回车加换行）",
+            "ends with a carriage return alone: end rows with a line feed, or with both",
+        ),
         CsvError::UnknownColumn(at) => (format!("/{at}"), "unknown_column", "没有这一列", "is no column of a batch"),
         CsvError::RepeatedColumn(at) => {
             (format!("/{at}"), "repeated_column", "此列重复", "is a column that stands there twice")

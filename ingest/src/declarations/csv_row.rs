@@ -1,6 +1,6 @@
 //! A CSV record under a header becomes a typed form; the places of its mistakes become columns.
 
-use csv::{ReaderBuilder, StringRecord};
+use csv::{ByteRecord, ReaderBuilder, StringRecord};
 
 use super::form::{TypedDocument, TypedForm, TypedHealth, TypedPerson, TypedResidence};
 
@@ -36,6 +36,8 @@ pub(crate) enum CsvError {
     Nul,
     /// More or fewer fields than the header has, or no record at all.
     FieldCount,
+    /// A carriage return alone where a record ends: what follows it would have no answer.
+    LineEnd,
     /// A column that there isn't, at this place counted from 1.
     UnknownColumn(usize),
     /// A column that stands there twice, at this place counted from 1.
@@ -122,7 +124,10 @@ fn record(row: &[u8]) -> Result<StringRecord, CsvError> {
     let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(row);
     let mut record = StringRecord::new();
     match reader.read_record(&mut record) {
-        Ok(true) => Ok(record),
+        Ok(true) => match reader.read_byte_record(&mut ByteRecord::new()) {
+            Ok(false) => Ok(record),
+            _ => Err(CsvError::LineEnd),
+        },
         Ok(false) => Err(CsvError::FieldCount),
         Err(_) => Err(CsvError::NotUtf8),
     }
@@ -153,6 +158,8 @@ mod tests {
         assert_eq!(header.form(b"x").err(), Some(CsvError::FieldCount));
         assert_eq!(header.form(b"x,y,z").err(), Some(CsvError::FieldCount));
         assert_eq!(header.form(b"\xff,y").err(), Some(CsvError::NotUtf8));
+        assert_eq!(header.form(b"x,y\rz,w").err(), Some(CsvError::LineEnd), "a second row would be lost");
+        assert_eq!(Header::read(b"name,phone\rx,y").unwrap_err(), CsvError::LineEnd);
     }
 
     #[test]

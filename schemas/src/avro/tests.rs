@@ -314,6 +314,23 @@ fn a_poison_record_leaves_the_others_unharmed() {
     assert_eq!(columns::decode::<ScanUpload>(&[]).unwrap().batch.schema(), columns::schema::<ScanUpload>());
 }
 
+#[test]
+fn whichever_byte_is_another_the_neighbours_are_unharmed() {
+    let good = encode(&upload());
+    let mut poisoned = 0;
+    for at in 10..good.len() {
+        for byte in [0, 1, 2, 3, 0x20, 0x7f, 0x80, 0xff] {
+            let mut damaged = good.clone();
+            damaged[at] = byte;
+            let columns = columns::decode::<ScanUpload>(&[&good, &damaged, &good]).unwrap();
+            assert_eq!(columns.batch.num_rows() + columns.poison.len(), 3, "byte {at} is {byte}");
+            assert!(columns.poison.iter().all(|poison| *poison == (1, DecodeError::Malformed)), "byte {at} is {byte}");
+            poisoned += columns.poison.len();
+        }
+    }
+    assert!(poisoned > 100, "{poisoned}");
+}
+
 proptest! {
     #[test]
     fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), event in 0..3usize) {

@@ -1,12 +1,16 @@
 //! Appending to Kafka.
+//!
+//! A thread hears of deliveries and tells whoever waits. rdkafka's own such thread spins for the last millisecond of each of its polls, ten times a
+//! second: two producers in each of seven processes took a seventh of a core for nothing.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures::channel::oneshot;
 use futures::future::try_join_all;
-use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
+use rdkafka::{ClientConfig, ClientContext, Message as _};
 use suikang_schemas::Topic;
 
 use crate::config::LogConfig;
@@ -15,6 +19,8 @@ use crate::partitioner::partition_of;
 
 /// How long a caller waits before it looks again for room in the producer's queue.
 const ROOM: Duration = Duration::from_millis(2);
+/// How long the thread polls at once; also how long it outlives its producer at most.
+const POLL: Duration = Duration::from_secs(1);
 
 /// Properties of the producer; those a deployment passes through come after and win, but for the two that the promise rests on.
 const DEFAULTS: [(&str, &str); 5] = [
@@ -31,7 +37,42 @@ const PROMISE: [(&str, &str); 2] = [("enable.idempotence", "true"), ("acks", "al
 pub(super) struct Producer {
     client: ClientConfig,
     topics: Vec<(Topic, String, i32)>,
-    producer: RwLock<FutureProducer>,
+    producer: RwLock<Arc<Polled>>,
+}
+
+type Polled = BaseProducer<Deliveries>;
+type Delivered = KafkaResult<Position>;
+
+/// Tells each caller what became of its record.
+struct Deliveries;
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Box<oneshot::Sender<Delivered>>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, waiting: Self::DeliveryOpaque) {
+        let delivered = match result {
+            Ok(message) => Ok(Position { kafka_partition: message.partition(), offset: message.offset() }),
+            Err((error, _)) => Err(error.clone()),
+        };
+        // Who has gone need not be told.
+        let _ = waiting.send(delivered);
+    }
+}
+
+/// A producer and its thread, which ends after the last caller has let the producer go.
+fn start(client: &ClientConfig) -> KafkaResult<Arc<Polled>> {
+    let producer: Arc<Polled> = Arc::new(client.create_with_context(Deliveries)?);
+    let polled = Arc::downgrade(&producer);
+    let poll = move || {
+        while let Some(producer) = polled.upgrade() {
+            producer.poll(POLL);
+        }
+    };
+    let thread = std::thread::Builder::new().name("deliveries".to_owned()).spawn(poll);
+    thread.map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
+    Ok(producer)
 }
 
 impl Producer {
@@ -48,12 +89,12 @@ impl Producer {
         }
         let topics =
             Topic::ALL.iter().map(|&topic| (topic, config.physical_name(topic), config.partitions_of(topic))).collect();
-        let producer = RwLock::new(client.create()?);
+        let producer = RwLock::new(start(&client)?);
         Ok(Self { client, topics, producer })
     }
 
     pub(super) async fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Result<Vec<Position>, AppendError> {
-        let producer = self.producer.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let producer = Arc::clone(&self.producer.read().unwrap_or_else(PoisonError::into_inner));
         let (_, name, partitions) =
             self.topics.iter().find(|(known, ..)| *known == topic).expect("every topic has a name");
         let mut deliveries = Vec::with_capacity(records.len());
@@ -65,15 +106,15 @@ impl Producer {
         }
         try_join_all(deliveries.into_iter().map(|delivery| async {
             match delivery.await {
-                Ok(Ok(delivered)) => Ok(Position { kafka_partition: delivered.partition, offset: delivered.offset }),
-                Ok(Err((error, _))) => Err(self.refusal(&producer, &error)),
+                Ok(Ok(position)) => Ok(position),
+                Ok(Err(error)) => Err(self.refusal(&producer, &error)),
                 Err(_) => Err(AppendError::Unavailable("the producer was replaced".to_owned())),
             }
         }))
         .await
     }
 
-    fn refusal(&self, producer: &FutureProducer, error: &KafkaError) -> AppendError {
+    fn refusal(&self, producer: &Polled, error: &KafkaError) -> AppendError {
         use RDKafkaErrorCode::{
             Authentication, ClusterAuthorizationFailed, MessageSizeTooLarge, SaslAuthenticationFailed,
             TopicAuthorizationFailed,
@@ -95,7 +136,7 @@ impl Producer {
     fn replace(&self) {
         let mut producer = self.producer.write().unwrap_or_else(PoisonError::into_inner);
         if producer.client().fatal_error().is_some() {
-            match self.client.create() {
+            match start(&self.client) {
                 Ok(fresh) => *producer = fresh,
                 Err(error) => tracing::error!(%error, "the producer broke and cannot be replaced"),
             }
@@ -105,19 +146,24 @@ impl Producer {
 
 /// Puts a record into the producer's queue, and waits while that is full.
 async fn enqueue(
-    producer: &FutureProducer,
+    producer: &Polled,
     name: &str,
     partitions: i32,
     record: &NewRecord,
-) -> KafkaResult<DeliveryFuture> {
+) -> KafkaResult<oneshot::Receiver<Delivered>> {
+    let (waiting, delivery) = oneshot::channel();
+    let mut waiting = Box::new(waiting);
     loop {
-        let message = FutureRecord::to(name)
+        let message = BaseRecord::with_opaque_to(name, waiting)
             .partition(partition_of(&record.record_key, partitions))
             .key(&record.record_key)
             .payload(&record.payload);
-        match producer.send_result(message) {
-            Ok(delivery) => return Ok(delivery),
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => tokio::time::sleep(ROOM).await,
+        match producer.send(message) {
+            Ok(()) => return Ok(delivery),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
+                waiting = refused.delivery_opaque;
+                tokio::time::sleep(ROOM).await;
+            }
             Err((error, _)) => return Err(error),
         }
     }

@@ -12,6 +12,7 @@ use crate::measure::cost::round;
 use crate::measure::floors;
 use crate::measure::load::{Make, post, send, send_well};
 use crate::simulate::{Resident, Residents};
+use crate::walk::last;
 
 impl Bench {
     /// People, by their forms and tokens, in turns.
@@ -69,7 +70,7 @@ impl Bench {
         let spent = meter.stop(self.plan.renewals)?;
         let [median_ms, p99_ms] = renewed.percentiles_ms();
         let fixed = self.fixed(DOOR_CONNECTIONS, self.plan.renewals, self.declare(&people, false)).await?;
-        let renewals = self.records(Topic::Declarations, self.plan.renewals).await?;
+        let renewals = last(self.log.as_ref(), Topic::Declarations, self.plan.renewals).await?;
         let bare = floors::produce(&self.broker.url(), &renewals, self.plan.renewals).await?;
         let floor = fixed.of("fixed") + bare.of("bare");
 
