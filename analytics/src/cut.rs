@@ -326,7 +326,7 @@ impl TableCut {
     /// Lake and tail as one table.
     ///
     /// # Errors
-    /// If DataFusion can't make one of them.
+    /// If DataFusion can't make one table of the two.
     pub fn as_table(&self, context: &SessionContext) -> Result<Arc<dyn TableProvider>, DataFusionError> {
         let lake = Arc::clone(&self.files);
         if self.tail.is_empty() {

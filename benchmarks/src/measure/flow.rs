@@ -154,7 +154,7 @@ impl Bench {
         self.city.kill("issuer-1")?;
         Ok(json!({
             "spent": spent.figures(), "without_care": bare.figures(),
-            "of_floor": round(bare.of("bare") / spent.of("issuer-1")),
+            "speed_of_floor": round(bare.of("bare") / spent.of("issuer-1")),
         }))
     }
 
@@ -204,7 +204,7 @@ impl Bench {
         self.city.start("analytics")?;
         let meter = Meter::start(&[("broker", self.broker.pid()), ("analytics", self.city.pid("analytics")?)])?;
         let spent = in_lake(&self.city, self.log.as_ref()).await.and_then(|()| meter.stop(scans))?;
-        // Beside its floor it is measured on a history, where neither its start nor its last wait for a commit tells.
+        // Beside its floor it is measured on a history, where its start and its last wait for a commit weigh little.
         Ok((spent.figures(), spent))
     }
 

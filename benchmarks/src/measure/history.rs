@@ -77,7 +77,6 @@ pub async fn history(plan: &Plan) -> anyhow::Result<Value> {
     let meter = Meter::start(&[("broker", broker.pid()), ("analytics", city.pid("analytics")?)])?;
     in_lake(&city, log.as_ref()).await?;
     let writer = meter.stop(scans)?;
-    let floor = floors::decode_and_encode(&last(log.as_ref(), Topic::Scans, FLOOR_UPLOADS).await?)?;
     let lake = LakeTable::open(&city.lake(), Table::Scans).await?;
     let (versions, files) = (lake.version(), parquet_files(&city)?);
     let bytes = parquet_bytes(&city.lake().join("scans"))?;
@@ -100,6 +99,7 @@ pub async fn history(plan: &Plan) -> anyhow::Result<Value> {
     let summaries = summaries(&reader).await?;
     say("ten questions");
     city.kill("analytics")?; // The lake stands still, so that both have the same rows.
+    let floor = floors::decode_and_encode(&last(log.as_ref(), Topic::Scans, FLOOR_UPLOADS).await?)?;
     let questions = compare(&reader, &city.lake(), &day, plan.rounds).await?;
 
     say("the same with a tail");
@@ -115,7 +115,7 @@ pub async fn history(plan: &Plan) -> anyhow::Result<Value> {
     let with_tail = all_questions_ms(&reader, &day, plan.rounds).await?;
     Ok(json!({
         "seed": plan.seed, "scans": scans, "days": plan.days, "writer": writer.figures(),
-        "decode_and_encode": floor.figures(), "writer_of_floor": round(floor.of("bare") / writer.of("analytics")), "commits": versions, "files": files,
+        "decode_and_encode": floor.figures(), "writer_speed_of_floor": round(floor.of("bare") / writer.of("analytics")), "commits": versions, "files": files,
         "lake_bytes_per_scan": round(as_f64(bytes) / as_f64(scans)),
         "reader": {
             "first_start_s": round(first.as_secs_f64()), "fresh_after_restart_s": round(again.as_secs_f64()),

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use suikang_schemas::declaration::Declaration;
 use suikang_schemas::key_list::KeyList;
 use suikang_schemas::outcome::Outcome;
@@ -80,8 +80,12 @@ pub(super) async fn find(config: &LogConfig, root_public_key: &[u8; 32], promise
                             &key_list,
                             outcome.accepted_at_ms,
                         );
-                        let genuine = verified.is_ok_and(|code| code.claims.code_id == issued.code_id);
-                        ensure!(genuine, "the code of the declaration at {place:?} is not genuine");
+                        let code =
+                            verified.map_err(|why| anyhow!("the code of the declaration at {place:?}: {why:?}"))?;
+                        ensure!(
+                            code.claims.code_id == issued.code_id,
+                            "the code of the declaration at {place:?} is another"
+                        );
                         codes += 1;
                     }
                 }
@@ -121,7 +125,7 @@ pub async fn each(log: &dyn Log, topic: Topic, take: impl FnMut(&Record) -> anyh
     each_from(log, topic, |extent| extent.start, take).await
 }
 
-/// The last records of a topic, about so many, each partition's in their order.
+/// The last records of a topic, so many if its partitions are alike and fewer if not; each partition's in their order.
 ///
 /// # Errors
 /// If the log can't be read.

@@ -40,7 +40,7 @@ struct Waiting {
 
 impl Recorder {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Every change of the state is one step.
+        // Who breaks under it leaves numbers that nobody uses again.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -62,10 +62,17 @@ pub(crate) async fn record(doors: &Doors, checkpoint: AreaCode, scan: Scan) -> R
 
 /// Records until nothing waits.
 async fn record_all(doors: Doors) {
+    let mut recording = Recording { recorder: &doors.recorder, ends: false };
     loop {
-        let Some((epoch, uploads)) = doors.recorder.lock().take(doors.now_ms()) else { return };
+        let taken = doors.recorder.lock().take(doors.now_ms());
+        let Some((epoch, uploads)) = taken else {
+            recording.ends = true;
+            return;
+        };
         let records = uploads.iter().map(|(upload, _)| scans::record(upload)).collect();
         let appended = doors.append_gathered(Topic::Scans, records).await;
+        // Those who came meanwhile need not wait for the same to be found again.
+        let abandoned = if appended.is_err() { doors.recorder.lock().abandon() } else { Vec::new() };
         for (upload, waiting) in uploads {
             for (seq, recorded) in (upload.first_seq..).zip(waiting) {
                 // Whoever left has no answer, but the scan stands.
@@ -73,10 +80,29 @@ async fn record_all(doors: Doors) {
             }
         }
         if let Err(problem) = appended {
-            // Those who came meanwhile need not wait for the same to be found again.
-            for Waiting { recorded, .. } in doors.recorder.lock().abandon() {
+            for Waiting { recorded, .. } in abandoned {
                 let _ = recorded.send(Err(problem.clone()));
             }
+        }
+    }
+}
+
+/// The task that records. Where it breaks, those who wait hear of it, and the next check begins anew.
+struct Recording<'r> {
+    recorder: &'r Recorder,
+    /// Whether it ends because nothing waits.
+    ends: bool,
+}
+
+impl Drop for Recording<'_> {
+    fn drop(&mut self) {
+        if !self.ends {
+            let mut state = self.recorder.lock();
+            state.recording = false;
+            let abandoned = state.abandon();
+            drop(state);
+            // With its sender each is told that there is no answer.
+            drop(abandoned);
         }
     }
 }
@@ -181,5 +207,17 @@ mod tests {
         assert_eq!(state.abandon().len(), 1, "who waits is told as well");
         assert_ne!(state.epoch, epoch);
         assert_eq!((state.next_seq, state.waiting.len()), (1, 0));
+    }
+
+    #[test]
+    fn where_recording_breaks_who_waits_hears_of_it_and_the_next_begins_anew() {
+        let recorder = Recorder::default();
+        let (recorded, mut number) = oneshot::channel();
+        let epoch = recorder.lock().epoch;
+        recorder.lock().recording = true;
+        recorder.lock().waiting.push(Waiting { recorded, ..waiting("440106001003-001-01", 1) });
+        drop(Recording { recorder: &recorder, ends: false });
+        assert!(matches!(number.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
+        assert!(!recorder.lock().recording && recorder.lock().epoch != epoch);
     }
 }

@@ -95,6 +95,7 @@ async fn a_header_that_is_none_refuses_the_batch() {
         ("name,canary\n", "/2", "unknown_column"),
         ("name,phone,name\n", "/3", "repeated_column"),
         ("", "", "field_count"),
+        ("name,phone\rx,y\r", "", "line_end"),
     ] {
         let answer = send(&city, &node, "text/csv", body).await;
         assert_eq!(answer.refused(), (422, "invalid_header".to_owned()));

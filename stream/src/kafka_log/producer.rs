@@ -3,7 +3,9 @@
 //! A thread hears of deliveries and tells whoever waits. rdkafka's own such thread spins for the last millisecond of each of its polls, ten times a
 //! second: two producers in each of seven processes took a seventh of a core for nothing.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use futures::channel::oneshot;
@@ -19,8 +21,8 @@ use crate::partitioner::partition_of;
 
 /// How long a caller waits before it looks again for room in the producer's queue.
 const ROOM: Duration = Duration::from_millis(2);
-/// How long the thread polls at once; also how long it outlives its producer at most.
-const POLL: Duration = Duration::from_secs(1);
+/// How long the thread polls at once; so long does letting a producer go take at most, and what librdkafka needs.
+const POLL: Duration = Duration::from_millis(250);
 
 /// Properties of the producer; those a deployment passes through come after and win, but for the two that the promise rests on.
 const DEFAULTS: [(&str, &str); 5] = [
@@ -40,7 +42,6 @@ pub(super) struct Producer {
     producer: RwLock<Arc<Polled>>,
 }
 
-type Polled = BaseProducer<Deliveries>;
 type Delivered = KafkaResult<Position>;
 
 /// Tells each caller what became of its record.
@@ -61,18 +62,37 @@ impl ProducerContext for Deliveries {
     }
 }
 
-/// A producer and its thread, which ends after the last caller has let the producer go.
-fn start(client: &ClientConfig) -> KafkaResult<Arc<Polled>> {
-    let producer: Arc<Polled> = Arc::new(client.create_with_context(Deliveries)?);
-    let polled = Arc::downgrade(&producer);
-    let poll = move || {
-        while let Some(producer) = polled.upgrade() {
-            producer.poll(POLL);
-        }
-    };
-    let thread = std::thread::Builder::new().name("deliveries".to_owned()).spawn(poll);
-    thread.map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
-    Ok(producer)
+/// A producer and its thread, which ends with it.
+struct Polled {
+    producer: Arc<BaseProducer<Deliveries>>,
+    ends: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Polled {
+    fn start(client: &ClientConfig) -> KafkaResult<Arc<Self>> {
+        let producer: Arc<BaseProducer<Deliveries>> = Arc::new(client.create_with_context(Deliveries)?);
+        let ends = Arc::new(AtomicBool::new(false));
+        let poll = {
+            let (producer, ends) = (Arc::clone(&producer), Arc::clone(&ends));
+            move || {
+                while !ends.load(Ordering::Relaxed) {
+                    producer.poll(POLL);
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("deliveries".to_owned()).spawn(poll);
+        let thread = thread.map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
+        Ok(Arc::new(Self { producer, ends, thread: Some(thread) }))
+    }
+}
+
+impl Drop for Polled {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::Relaxed);
+        // A process doesn't end under a thread that is within librdkafka.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
 }
 
 impl Producer {
@@ -89,7 +109,7 @@ impl Producer {
         }
         let topics =
             Topic::ALL.iter().map(|&topic| (topic, config.physical_name(topic), config.partitions_of(topic))).collect();
-        let producer = RwLock::new(start(&client)?);
+        let producer = RwLock::new(Polled::start(&client)?);
         Ok(Self { client, topics, producer })
     }
 
@@ -108,7 +128,7 @@ impl Producer {
             match delivery.await {
                 Ok(Ok(position)) => Ok(position),
                 Ok(Err(error)) => Err(self.refusal(&producer, &error)),
-                Err(_) => Err(AppendError::Unavailable("the producer was replaced".to_owned())),
+                Err(_) => Err(AppendError::Unavailable("the producer has gone".to_owned())),
             }
         }))
         .await
@@ -119,7 +139,7 @@ impl Producer {
             Authentication, ClusterAuthorizationFailed, MessageSizeTooLarge, SaslAuthenticationFailed,
             TopicAuthorizationFailed,
         };
-        if producer.client().fatal_error().is_some() {
+        if producer.producer.client().fatal_error().is_some() {
             self.replace();
         }
         match error.rdkafka_error_code() {
@@ -135,8 +155,8 @@ impl Producer {
     /// old one had in hand was not acknowledged, so its callers send again.
     fn replace(&self) {
         let mut producer = self.producer.write().unwrap_or_else(PoisonError::into_inner);
-        if producer.client().fatal_error().is_some() {
-            match start(&self.client) {
+        if producer.producer.client().fatal_error().is_some() {
+            match Polled::start(&self.client) {
                 Ok(fresh) => *producer = fresh,
                 Err(error) => tracing::error!(%error, "the producer broke and cannot be replaced"),
             }
@@ -158,7 +178,7 @@ async fn enqueue(
             .partition(partition_of(&record.record_key, partitions))
             .key(&record.record_key)
             .payload(&record.payload);
-        match producer.send(message) {
+        match producer.producer.send(message) {
             Ok(()) => return Ok(delivery),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
                 waiting = refused.delivery_opaque;

@@ -94,7 +94,7 @@ impl Bench {
         let figures = json!({
             "spent": spent.figures(), "median_ms": median_ms, "p99_ms": p99_ms, "connections": DOOR_CONNECTIONS,
             "fixed_reply": fixed.figures(), "bare_produce": bare.figures(),
-            "of_floor": round(spent.of(DOOR) / floor),
+            "times_floor": round(spent.of(DOOR) / floor),
             "to_code": {"per_second": pace.round(), "median_ms": code_median_ms, "p99_ms": code_p99_ms, "told_later": waited.later},
         });
         Ok(figures)
