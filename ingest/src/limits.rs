@@ -8,7 +8,7 @@
 //! have: thousands of clients that send a byte now and then hold a few of them, and keep nobody out.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
@@ -37,10 +37,10 @@ impl Door {
     }
 }
 
-/// Of how many answers it is told how long they take: a burst is seen, a single slow one isn't much.
-const ANSWERS: u64 = 16;
-/// However slow it is, a door has so much of its places.
-const LEAST: f64 = 0.125;
+/// One in so many answers may take longer than it should. Where more do, fewer are let in.
+const ONE_IN: usize = 10;
+/// However slow it is, a door has one in so many of its places.
+const LEAST: usize = 8;
 
 /// A place inside, with the bytes that came in; leaving gives them back.
 #[derive(Debug)]
@@ -63,28 +63,33 @@ impl Drop for Stay {
     }
 }
 
-/// How long the last answers took, and how long they should.
+/// How many are let in, so that answers come as soon as they should. Those inside wait for each other: fewer of them are answered sooner.
 #[derive(Debug)]
 struct Pace {
-    should_us: u64,
-    took_us: AtomicU64,
+    should: Duration,
+    /// Places, in parts of one: a quick answer opens a part, and a slow one closes as many as the quick ones between two slow ones may open.
+    open: AtomicUsize,
+    least: usize,
+    most: usize,
 }
 
 impl Pace {
-    fn note(&self, took: Duration) {
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX / ANSWERS);
-        let moved = |before_us: u64| Some(before_us - before_us / ANSWERS + took_us / ANSWERS);
-        let _ = self.took_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, moved);
+    fn new(places: usize, should: Duration) -> Self {
+        let most = places.saturating_mul(ONE_IN);
+        Self { should, open: AtomicUsize::new(most), least: (most / LEAST).max(ONE_IN).min(most), most }
     }
 
-    /// Of so many places, how many are open now. Those inside wait for each other, so that their number times the pace of a door is how long
-    /// each takes: fewer places answer sooner, and the number settles.
-    #[expect(clippy::cast_precision_loss, reason = "microseconds of a request, places of a door")]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of the places")]
-    fn open(&self, places: usize) -> usize {
-        let took_us = self.took_us.load(Ordering::Relaxed).max(1);
-        let share = (self.should_us as f64 / took_us as f64).clamp(LEAST, 1.0);
-        (places as f64 * share).round().max(1.0) as usize
+    fn note(&self, took: Duration) {
+        let moved = |open: usize| {
+            let open = if took > self.should { open.saturating_sub(ONE_IN - 1) } else { open.saturating_add(1) };
+            Some(open.clamp(self.least, self.most))
+        };
+        let _ = self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, moved);
+    }
+
+    /// Places that are open now.
+    fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed) / ONE_IN
     }
 }
 
@@ -114,13 +119,13 @@ impl Room {
     }
 
     fn for_people(self, should_ms: u64) -> Self {
-        let pace = Pace { should_us: should_ms.saturating_mul(1_000), took_us: AtomicU64::new(0) };
+        let pace = Pace::new(self.size, Duration::from_millis(should_ms));
         Self { pace: Some(Arc::new(pace)), ..self }
     }
 
     fn admit(&self) -> Option<Admission> {
         let inside = self.size.saturating_sub(self.places.available_permits());
-        if self.pace.as_ref().is_some_and(|pace| inside >= pace.open(self.size)) {
+        if self.pace.as_ref().is_some_and(|pace| inside >= pace.open()) {
             return None;
         }
         let stay = self.pace.as_ref().map(|pace| Stay { since: Instant::now(), pace: Arc::clone(pace) });
@@ -212,11 +217,17 @@ mod tests {
         let inside = |door| std::iter::from_fn(|| limits.admit(door).ok()).take(100).collect::<Vec<_>>().len();
         assert_eq!((inside(Door::Checks), inside(Door::Scans)), (16, 16), "nobody was slow");
         let pace = limits.checks.pace.as_ref().unwrap();
-        (0..200).for_each(|_| pace.note(Duration::from_millis(100)));
-        assert_eq!((inside(Door::Checks), inside(Door::Scans)), (8, 16), "answers take twice as long");
-        (0..200).for_each(|_| pace.note(Duration::from_secs(60)));
+        // Answers, every so many of them slow.
+        let answer = |count: usize, every: usize| {
+            (1..=count).for_each(|n| pace.note(Duration::from_millis(if n % every == 0 { 51 } else { 50 })));
+        };
+        answer(1_000, 20);
+        assert_eq!((inside(Door::Checks), inside(Door::Scans)), (16, 16), "one in twenty is slow");
+        answer(40, 4);
+        assert_eq!((inside(Door::Checks), inside(Door::Scans)), (9, 16), "one in four is slow");
+        answer(200, 1);
         assert_eq!(inside(Door::Checks), 2, "a few are let in, to see whether it is over");
-        (0..200).for_each(|_| pace.note(Duration::from_millis(1)));
+        answer(200, 1_000);
         assert_eq!(inside(Door::Checks), 16);
     }
 

@@ -20,7 +20,7 @@ pub struct Settings {
     pub batch_rows: usize,
     /// Declarations being accepted at once; more are told to come again.
     pub declarations_at_once: usize,
-    /// How soon people are to be answered, in milliseconds, by the log's acknowledgement: the slower a door answers, the fewer it lets in.
+    /// How soon nine of ten people are to be answered, in milliseconds, by the log's acknowledgement: a door that is slower lets fewer in.
     pub answer_ms: u64,
     /// Declarations waiting for their outcome at once; more get their answer without it.
     pub waiting_at_once: usize,
