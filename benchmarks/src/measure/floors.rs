@@ -23,7 +23,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, FutureProducer, FutureRecord, Producer as _};
 use suikang_issuer::issue::{self, CommunitySecret, Keys};
 use suikang_issuer::{columns, policy::Policy};
 use suikang_schemas::declaration::Declaration;
@@ -32,9 +32,11 @@ use suikang_schemas::scan::ScanUpload;
 use suikang_schemas::{AreaCode, Topic, avro};
 use suikang_stream::{Log, LogConfig, Record};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::cost::{Meter, Spent};
+use crate::simulate::account::percentiles_ms;
 
 /// A running server that answers every request alike, in a process of its own.
 #[derive(Debug)]
@@ -167,6 +169,29 @@ pub async fn produce(url: &str, records: &[Record], events: u64) -> anyhow::Resu
     }
     bare.flush()?;
     meter.stop(events)
+}
+
+/// How long the broker takes to acknowledge records that come at a pace, one by one: median and 99th percentile, in milliseconds from when
+/// each was due.
+///
+/// # Errors
+/// If the broker refuses.
+pub async fn acknowledge(url: &str, records: &[Record], per_second: f64) -> anyhow::Result<[f64; 2]> {
+    let topic = Bare::open(url).await?.topic;
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", url.trim_start_matches("kafka://"));
+    client.set("acks", "all").set("enable.idempotence", "true").set("linger.ms", "0");
+    let producer: FutureProducer = client.create()?;
+    let (begun, mut acknowledged) = (tokio::time::Instant::now(), JoinSet::new());
+    for (number, record) in (0_u32..).zip(records) {
+        let due = begun + Duration::from_secs_f64(f64::from(number) / per_second);
+        tokio::time::sleep_until(due).await;
+        let sent = producer.send_result(FutureRecord::to(&topic).key(&record.record_key).payload(&record.payload));
+        let delivery = sent.map_err(|(error, _)| error)?;
+        acknowledged.spawn(async move { delivery.await?.map(|_| due.elapsed()).map_err(|(error, _)| error.into()) });
+    }
+    let mut took = acknowledged.join_all().await.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(percentiles_ms(&mut took))
 }
 
 /// Decodes uploads into columns and writes these as Parquet to memory, 500,000 scans a file.

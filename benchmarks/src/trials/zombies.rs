@@ -101,7 +101,7 @@ async fn late_outcomes(scene: &mut Scene) -> anyhow::Result<usize> {
     tokio::time::sleep(Duration::from_secs(5)).await;
     scene.city.drained(Duration::from_secs(60)).await?;
     let reverted = standing(scene, &codes).await?;
-    ensure!(reverted == 0, "{reverted} of {} former codes are in force again", codes.len());
+    ensure!(reverted == 0, "{reverted} codes of {} people, former or new, are not what they were", codes.len());
     let after = Sums::collect(&scene.city).await?;
     ensure!(
         before.summary_codes == after.summary_codes && before.sql_issued == after.sql_issued,

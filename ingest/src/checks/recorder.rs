@@ -5,14 +5,19 @@
 //! next ones go under a new epoch: what was never promised leaves no gap in a device's numbers.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use suikang_registry::http::Problem;
 use suikang_schemas::scan::{MAX_SCANS_PER_UPLOAD, Scan, ScanUpload};
 use suikang_schemas::{AreaCode, DeviceEpoch, Topic};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::doors::Doors;
 use crate::scans;
+
+/// Two appends begin no closer than this: to the broker each costs more than a few checks do.
+const APART: Duration = Duration::from_millis(3);
 
 /// A scan's identity.
 pub(crate) type Number = (DeviceEpoch, i64);
@@ -69,6 +74,7 @@ async fn record_all(doors: Doors) {
             recording.ends = true;
             return;
         };
+        let next = Instant::now() + APART;
         let records = uploads.iter().map(|(upload, _)| scans::record(upload)).collect();
         let appended = doors.append_gathered(Topic::Scans, records).await;
         // Those who came meanwhile need not wait for the same to be found again.
@@ -84,6 +90,7 @@ async fn record_all(doors: Doors) {
                 let _ = recorded.send(Err(problem.clone()));
             }
         }
+        tokio::time::sleep_until(next).await;
     }
 }
 

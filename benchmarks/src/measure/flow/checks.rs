@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use serde_json::{Value, json};
+use suikang_schemas::Topic;
 
 use super::{Bench, DOOR, DOOR_CONNECTIONS, say};
+use crate::measure::floors;
 use crate::measure::gates::Gates;
 use crate::measure::load::{Make, send_well};
+use crate::walk::last;
 
 /// Checks a second: what one door is to take beside everything else.
 const PACE: f64 = 2_000.0;
@@ -29,9 +32,12 @@ impl Bench {
         let mut checked = send_well(load).await?;
         let spent = meter.stop(self.plan.checks)?;
         let [median_ms, p99_ms] = checked.percentiles_ms();
+        let records = last(self.log.as_ref(), Topic::Scans, self.plan.checks.min(10_000)).await?;
+        let [broker_median_ms, broker_p99_ms] = floors::acknowledge(&self.broker.url(), &records, PACE).await?;
         Ok(json!({
             "pace_per_second": PACE, "spent": spent.figures(), "median_ms": median_ms, "p99_ms": p99_ms,
             "connections": DOOR_CONNECTIONS, "told_later": checked.later,
+            "bare_acknowledgement": {"median_ms": broker_median_ms, "p99_ms": broker_p99_ms},
         }))
     }
 }
