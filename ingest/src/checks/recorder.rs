@@ -202,7 +202,9 @@ mod tests {
                 && upload.scans.is_sorted_by_key(|scan| scan.scanned_at_ms)
         }));
         assert_eq!(state.next_seq, 604);
-        assert!(state.recording && state.take(100).is_none() && !state.recording);
+        assert!(state.recording);
+        assert!(state.take(100).is_none());
+        assert!(!state.recording, "nothing waits");
     }
 
     #[test]
