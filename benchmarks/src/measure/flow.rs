@@ -205,7 +205,7 @@ impl Bench {
         let meter = Meter::start(&[("broker", self.broker.pid()), ("analytics", self.city.pid("analytics")?)])?;
         let spent = in_lake(&self.city, self.log.as_ref()).await.and_then(|()| meter.stop(scans))?;
         // Beside its floor it is measured on a history, where its start and its last wait for a commit weigh little.
-        Ok((spent.figures(), spent))
+        Ok((json!({"spent": spent.figures()}), spent))
     }
 
     /// How soon an acknowledged scan is seen in SQL, the question's own time included.
