@@ -8,7 +8,7 @@
 //! have: thousands of clients that send a byte now and then hold a few of them, and keep nobody out.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
@@ -40,7 +40,12 @@ impl Door {
 /// One in so many answers may take longer than it should. Where more do, fewer are let in.
 const ONE_IN: usize = 10;
 /// However slow it is, a door has one in so many of its places.
-const LEAST: usize = 8;
+const LEAST: usize = 16;
+/// No answer is slow that took less than so many times as long as the quickest: where the log is far away, all take long, and fewer people
+/// would not be answered sooner.
+const QUICKEST: u64 = 3;
+/// The quickest is forgotten by one part in so many with each answer.
+const FORGOTTEN: u64 = 10_000;
 
 /// A place inside, with the bytes that came in; leaving gives them back.
 #[derive(Debug)]
@@ -66,7 +71,9 @@ impl Drop for Stay {
 /// How many are let in, so that answers come as soon as they should. Those inside wait for each other: fewer of them are answered sooner.
 #[derive(Debug)]
 struct Pace {
-    should: Duration,
+    should_us: u64,
+    /// How long the quickest of the last answers took.
+    quickest_us: AtomicU64,
     /// Places, in parts of one: a quick answer opens a part, and a slow one closes as many as the quick ones between two slow ones may open.
     open: AtomicUsize,
     least: usize,
@@ -74,14 +81,20 @@ struct Pace {
 }
 
 impl Pace {
-    fn new(places: usize, should: Duration) -> Self {
-        let most = places.saturating_mul(ONE_IN);
-        Self { should, open: AtomicUsize::new(most), least: (most / LEAST).max(ONE_IN).min(most), most }
+    fn new(places: usize, should_ms: u64) -> Self {
+        let (most, should_us) = (places.saturating_mul(ONE_IN), should_ms.saturating_mul(1_000));
+        let least = (most / LEAST).max(ONE_IN).min(most);
+        Self { should_us, quickest_us: AtomicU64::new(should_us), open: AtomicUsize::new(most), least, most }
     }
 
     fn note(&self, took: Duration) {
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let forget = |quickest_us: u64| Some(took_us.min(quickest_us + quickest_us / FORGOTTEN + 1));
+        let quickest_us = self.quickest_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, forget);
+        let (Ok(quickest_us) | Err(quickest_us)) = quickest_us;
+        let is_slow = took_us > self.should_us.max(quickest_us.saturating_mul(QUICKEST));
         let moved = |open: usize| {
-            let open = if took > self.should { open.saturating_sub(ONE_IN - 1) } else { open.saturating_add(1) };
+            let open = if is_slow { open.saturating_sub(ONE_IN - 1) } else { open.saturating_add(1) };
             Some(open.clamp(self.least, self.most))
         };
         let _ = self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, moved);
@@ -119,8 +132,7 @@ impl Room {
     }
 
     fn for_people(self, should_ms: u64) -> Self {
-        let pace = Pace::new(self.size, Duration::from_millis(should_ms));
-        Self { pace: Some(Arc::new(pace)), ..self }
+        Self { pace: Some(Arc::new(Pace::new(self.size, should_ms))), ..self }
     }
 
     fn admit(&self) -> Option<Admission> {
@@ -210,25 +222,49 @@ mod tests {
         assert!(limits.admit(Door::Checks).is_ok());
     }
 
+    /// Checks with 64 places at most, answered within 50 ms.
+    fn limits() -> Limits {
+        Limits::new(&Settings { checks_at_once: 64, uploads_at_once: 16, answer_ms: 50, ..Settings::default() })
+    }
+
+    /// How many are let in.
+    fn inside(limits: &Limits, door: Door) -> usize {
+        std::iter::from_fn(|| limits.admit(door).ok()).take(100).collect::<Vec<_>>().len()
+    }
+
+    /// Answers, every so many of them slow.
+    fn answer(limits: &Limits, count: usize, every: usize, [quick_ms, slow_ms]: [u64; 2]) {
+        let pace = limits.checks.pace.as_ref().unwrap();
+        (1..=count).for_each(|n| pace.note(Duration::from_millis(if n % every == 0 { slow_ms } else { quick_ms })));
+    }
+
     #[test]
     fn the_slower_people_are_answered_the_fewer_are_let_in() {
-        let limits =
-            Limits::new(&Settings { checks_at_once: 16, uploads_at_once: 16, answer_ms: 50, ..Settings::default() });
-        let inside = |door| std::iter::from_fn(|| limits.admit(door).ok()).take(100).collect::<Vec<_>>().len();
-        assert_eq!((inside(Door::Checks), inside(Door::Scans)), (16, 16), "nobody was slow");
-        let pace = limits.checks.pace.as_ref().unwrap();
-        // Answers, every so many of them slow.
-        let answer = |count: usize, every: usize| {
-            (1..=count).for_each(|n| pace.note(Duration::from_millis(if n % every == 0 { 51 } else { 50 })));
-        };
-        answer(1_010, 20);
-        assert_eq!((inside(Door::Checks), inside(Door::Scans)), (16, 16), "one in twenty is slow");
-        answer(40, 4);
-        assert_eq!((inside(Door::Checks), inside(Door::Scans)), (9, 16), "one in four is slow");
-        answer(200, 1);
-        assert_eq!(inside(Door::Checks), 2, "a few are let in, to see whether it is over");
-        answer(200, 1_000);
-        assert_eq!(inside(Door::Checks), 16);
+        let limits = limits();
+        assert_eq!((inside(&limits, Door::Checks), inside(&limits, Door::Scans)), (64, 16), "nobody was slow");
+        answer(&limits, 1_010, 20, [10, 51]);
+        assert_eq!((inside(&limits, Door::Checks), inside(&limits, Door::Scans)), (64, 16), "one in twenty is slow");
+        answer(&limits, 40, 4, [10, 51]);
+        assert_eq!((inside(&limits, Door::Checks), inside(&limits, Door::Scans)), (57, 16), "one in four is slow");
+        answer(&limits, 1_000, 1, [10, 51]);
+        assert_eq!(inside(&limits, Door::Checks), 4, "a few are let in, to see whether it is over");
+        answer(&limits, 1_000, 1_001, [10, 51]);
+        assert_eq!(inside(&limits, Door::Checks), 64);
+    }
+
+    #[test]
+    fn where_every_answer_takes_long_nobody_is_kept_out_for_it() {
+        let limits = limits();
+        answer(&limits, 1_000, 2, [100, 160]);
+        assert_eq!(inside(&limits, Door::Checks), 64, "the log is far away");
+        answer(&limits, 1_000, 2, [100, 400]);
+        assert_eq!(inside(&limits, Door::Checks), 4, "it is not that");
+        answer(&limits, 1_000, 1_001, [100, 400]);
+        assert_eq!(inside(&limits, Door::Checks), 64);
+        answer(&limits, 1_000, 1, [0, 400]);
+        assert_eq!(inside(&limits, Door::Checks), 4, "it became far longer than it was");
+        answer(&limits, 10_000, 1, [0, 400]);
+        assert_eq!(inside(&limits, Door::Checks), 64, "and stays so: it has moved");
     }
 
     #[test]

@@ -20,7 +20,8 @@ pub struct Settings {
     pub batch_rows: usize,
     /// Declarations being accepted at once; more are told to come again.
     pub declarations_at_once: usize,
-    /// How soon nine of ten people are to be answered, in milliseconds, by the log's acknowledgement: a door that is slower lets fewer in.
+    /// How soon nine of ten people are to be answered, in milliseconds, by the log's acknowledgement: a door that is slower lets fewer in. Where
+    /// the quickest answers take more than a third of it, three times as long as they take.
     pub answer_ms: u64,
     /// Declarations waiting for their outcome at once; more get their answer without it.
     pub waiting_at_once: usize,
@@ -53,8 +54,8 @@ impl Default for Settings {
             batch_bytes: 32 * 1024 * 1024,
             batch_row_bytes: 16 * 1024,
             batch_rows: 20_000,
-            declarations_at_once: 128,
-            answer_ms: 65,
+            declarations_at_once: 64,
+            answer_ms: 30,
             waiting_at_once: 8_192,
             batches_at_once: 8,
             checks_at_once: 1_024,

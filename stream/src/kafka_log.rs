@@ -15,9 +15,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use suikang_schemas::Topic;
 
 use crate::config::{Access, LogConfig, OpenError};
@@ -140,14 +141,29 @@ async fn append(producer: &Producer, topic: Topic, records: Vec<NewRecord>) -> R
     appended
 }
 
-/// Asks the broker what each partition retains; blocks.
+/// Asks what each partition retains, all of them at once: first where they begin, then where they end; blocks.
 fn extents(asker: &BaseConsumer, config: &LogConfig, topic: Topic) -> Result<BTreeMap<i32, Extent>, KafkaError> {
     let name = config.physical_name(topic);
-    let of = |kafka_partition| {
-        let (start, next) = asker.fetch_watermarks(&name, kafka_partition, PATIENCE)?;
-        Ok((kafka_partition, Extent { start, next }))
+    let ask = |what: Offset| {
+        let mut partitions = TopicPartitionList::new();
+        for kafka_partition in 0..config.partitions_of(topic) {
+            partitions.add_partition_offset(&name, kafka_partition, what)?;
+        }
+        // Its times may be these two as well, as in the protocol's own request.
+        let answered = asker.offsets_for_times(partitions, PATIENCE)?;
+        let offset = |partition: &TopicPartitionListElem<'_>| match (partition.error(), partition.offset()) {
+            (Ok(()), Offset::Offset(offset)) => Ok((partition.partition(), offset)),
+            (Ok(()), _) => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset)),
+            (Err(error), _) => Err(error),
+        };
+        answered.elements().iter().map(offset).collect::<Result<BTreeMap<_, _>, _>>()
     };
-    (0..config.partitions_of(topic)).map(of).collect()
+    let (starts, ends) = (ask(Offset::Beginning)?, ask(Offset::End)?);
+    Ok(starts
+        .into_iter()
+        .zip(ends.into_values())
+        .map(|((partition, start), next)| (partition, Extent { start, next }))
+        .collect())
 }
 
 /// Refuses positions that the log does not have.

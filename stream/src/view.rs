@@ -14,6 +14,7 @@ use std::time::Duration;
 use rusqlite::{Connection, TransactionBehavior};
 use suikang_schemas::Topic;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::log::{Log, NextOffsets, ReadError, Record};
@@ -25,6 +26,8 @@ pub use progress::Positions;
 
 /// Records folded in one transaction.
 const BATCH: usize = 2_000;
+/// Transactions begin at least so far apart: each costs as much as many records do, and under load those share it.
+const APART: Duration = Duration::from_millis(10);
 /// How long a read waits for records before the view notes that it is at the end.
 const WAIT: Duration = Duration::from_millis(500);
 /// How often a view that is never idle compares itself with the log's end.
@@ -146,7 +149,12 @@ impl View {
         }
         let first_wait = if readers.len() > 1 { Duration::ZERO } else { WAIT };
         let mut end: Option<End> = None;
+        let mut due = Instant::now();
         loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(due) => {}
+                () = shutdown.cancelled() => return Ok(()),
+            }
             let mut records = Vec::new();
             for reader in &mut readers {
                 tokio::select! {
@@ -169,6 +177,7 @@ impl View {
                 }
             }
             if !records.is_empty() {
+                due = Instant::now() + APART;
                 self.fold(state, records).await?;
             }
         }

@@ -10,10 +10,12 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{Date32Type, Field};
+use arrow::datatypes::{DataType, Date32Type, Field, Schema};
 use deltalake::kernel::transaction::{CommitBuilder, TransactionError};
 use deltalake::kernel::{Action, Add, Remove};
-use deltalake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use deltalake::parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
 use deltalake::protocol::DeltaOperation;
 use deltalake::{DeltaResult, DeltaTableError};
 
@@ -26,6 +28,8 @@ use crate::tables::{PARTITION_COLUMN, Table};
 const ROWS: usize = 500_000;
 /// Files with fewer are small.
 const SMALL: usize = ROWS / 2;
+/// Rows read at once.
+const READ: usize = 32 * 1024;
 
 /// A file to be merged.
 struct Small {
@@ -135,7 +139,11 @@ impl LakeTable {
 /// A file's rows with the table's columns, packed: a file has all but its day.
 fn read(path: &Path, day: i32, table: Table) -> DeltaResult<Vec<RecordBatch>> {
     let schema = packed::schema(table);
-    let rows = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.build()?;
+    let file = File::open(path)?;
+    let stored = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?;
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(with_dictionaries(stored.schema(), &schema)));
+    let stored = ArrowReaderMetadata::try_new(Arc::clone(stored.metadata()), options)?;
+    let rows = ParquetRecordBatchReaderBuilder::new_with_metadata(file, stored).with_batch_size(READ).build()?;
     rows.map(|rows| {
         let rows = rows?;
         let column = |field: &Arc<Field>| -> DeltaResult<ArrayRef> {
@@ -151,6 +159,15 @@ fn read(path: &Path, day: i32, table: Table) -> DeltaResult<Vec<RecordBatch>> {
         Ok(RecordBatch::try_new(Arc::clone(&schema), columns)?)
     })
     .collect()
+}
+
+/// A file's columns, those of packed texts as such: then batches share the file's dictionary, instead of having each text of each row.
+fn with_dictionaries(stored: &Schema, packed: &Schema) -> Schema {
+    let fields = stored.fields().iter().map(|field| match packed.field_with_name(field.name()).map(Field::data_type) {
+        Ok(texts @ DataType::Dictionary(..)) => Arc::new(field.as_ref().clone().with_data_type(texts.clone())),
+        _ => Arc::clone(field),
+    });
+    Schema::new(fields.collect::<Vec<_>>())
 }
 
 /// Neighbours that fit into one file; one alone stays as it is.

@@ -11,7 +11,8 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::{Parser, Subcommand};
-use suikang_benchmarks::measure::{floors, flow, history};
+use suikang_benchmarks::measure::servers::{self, Before};
+use suikang_benchmarks::measure::{flow, history};
 use suikang_benchmarks::report::report;
 
 /// The floors have what the system has.
@@ -74,17 +75,24 @@ enum What {
     },
     /// Answer every request alike; the flow starts it as its floor
     #[command(hide = true)]
-    ServeFixed {
+    ServeAlike {
         /// Host and port.
         address: String,
+        /// Answer once this broker has acknowledged the body.
+        #[arg(long)]
+        broker: Option<String>,
+        /// How long its record waits for company.
+        #[arg(long, default_value = "5")]
+        linger_ms: String,
     },
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let Arguments { what, suikang, seed, save } = Arguments::parse();
-    if let What::ServeFixed { address } = &what {
-        return floors::serve_fixed(address).await;
+    if let What::ServeAlike { address, broker, linger_ms } = &what {
+        let before = broker.as_deref().map_or(Before::Nothing, |url| Before::Acknowledged { url, linger_ms });
+        return servers::serve_alike(address, before).await;
     }
     if cfg!(debug_assertions) {
         eprintln!("bench: an unoptimized build measures nothing but itself: build it with --release");
@@ -100,7 +108,7 @@ async fn main() -> anyhow::Result<()> {
             let plan = history::Plan { suikang, scans, days, rounds, seed, keep };
             (format!("history-{}m", scans / 1_000_000), history::history(&plan).await?)
         }
-        What::ServeFixed { .. } => unreachable!("served above"),
+        What::ServeAlike { .. } => unreachable!("served above"),
     };
     report(&name, &figures, save.as_deref())
 }

@@ -1,21 +1,12 @@
-//! What nobody can beat, on the same bytes: a server that answers without looking, a producer that waits for nothing, the issuer's loop
-//! without its care for exactly once, decoding and encoding without rows in between.
+//! What nobody can beat, on the same bytes: a producer that waits for nothing, the issuer's loop without its care for exactly once, decoding
+//! and encoding without rows in between. The servers are in [`servers`](super::servers).
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use arrow::array::AsArray as _;
-use bytes::Bytes;
 use ed25519_dalek::SigningKey;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -23,7 +14,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseProducer, BaseRecord, FutureProducer, FutureRecord, Producer as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use suikang_issuer::issue::{self, CommunitySecret, Keys};
 use suikang_issuer::{columns, policy::Policy};
 use suikang_schemas::declaration::Declaration;
@@ -31,70 +22,9 @@ use suikang_schemas::outcome::DeclarationPosition;
 use suikang_schemas::scan::ScanUpload;
 use suikang_schemas::{AreaCode, Topic, avro};
 use suikang_stream::{Log, LogConfig, Record};
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::cost::{Meter, Spent};
-use crate::simulate::account::percentiles_ms;
-
-/// A running server that answers every request alike, in a process of its own.
-#[derive(Debug)]
-pub struct Floor {
-    child: Child,
-    /// Host and port.
-    pub address: String,
-}
-
-impl Floor {
-    /// Starts it: this program again, as `serve-fixed`.
-    ///
-    /// # Errors
-    /// If it can't be started.
-    pub async fn start() -> anyhow::Result<Self> {
-        let address = format!("127.0.0.1:{}", suikang_stream::testing::free_port());
-        let child =
-            Command::new(std::env::current_exe()?).args(["serve-fixed", &address]).stdin(Stdio::null()).spawn()?;
-        let floor = Self { child, address };
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while tokio::net::TcpStream::connect(&floor.address).await.is_err() {
-            ensure!(Instant::now() < deadline, "the fixed server doesn't answer");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        Ok(floor)
-    }
-
-    /// Its process.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-}
-
-impl Drop for Floor {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Serves for ever: reads a request to its end, and answers 202.
-///
-/// # Errors
-/// If the address can't be had.
-pub async fn serve_fixed(address: &str) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(address).await?;
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(fixed)));
-    }
-}
-
-async fn fixed(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let _ = request.into_body().collect().await;
-    let body = Full::new(Bytes::from_static(b"{\"declaration_id\":\"00000000000000000000000000000000\"}"));
-    Ok(Response::builder().status(202).header("content-type", "application/json").body(body).expect("plain text"))
-}
 
 /// What this process does from now on.
 ///
@@ -110,21 +40,30 @@ struct Bare {
     topic: String,
 }
 
+/// A topic that is made for it, and a client with the door's promises that waits so long for company to a record.
+///
+/// # Errors
+/// If the broker refuses.
+pub(super) async fn topic(url: &str, linger_ms: &str) -> anyhow::Result<(ClientConfig, String)> {
+    let topic = format!("bare-{}", Uuid::now_v7());
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", url.trim_start_matches("kafka://"));
+    let admin: AdminClient<DefaultClientContext> = client.create()?;
+    let topics = [NewTopic::new(&topic, LogConfig::default().partitions, TopicReplication::Fixed(1))];
+    for made in admin.create_topics(&topics, &AdminOptions::new()).await? {
+        made.map_err(|(topic, error)| anyhow::anyhow!("{topic}: {error}"))?;
+    }
+    client.set("acks", "all").set("enable.idempotence", "true").set("linger.ms", linger_ms);
+    Ok((client, topic))
+}
+
 impl Bare {
     /// Makes the topic.
     ///
     /// # Errors
     /// If the broker refuses.
     async fn open(url: &str) -> anyhow::Result<Self> {
-        let topic = format!("bare-{}", Uuid::now_v7());
-        let mut client = ClientConfig::new();
-        client.set("bootstrap.servers", url.trim_start_matches("kafka://"));
-        let admin: AdminClient<DefaultClientContext> = client.create()?;
-        let topics = [NewTopic::new(&topic, LogConfig::default().partitions, TopicReplication::Fixed(1))];
-        for made in admin.create_topics(&topics, &AdminOptions::new()).await? {
-            made.map_err(|(topic, error)| anyhow::anyhow!("{topic}: {error}"))?;
-        }
-        client.set("acks", "all").set("enable.idempotence", "true").set("linger.ms", "5");
+        let (client, topic) = topic(url, "5").await?;
         Ok(Self { producer: client.create()?, topic })
     }
 
@@ -169,33 +108,6 @@ pub async fn produce(url: &str, records: &[Record], events: u64) -> anyhow::Resu
     }
     bare.flush()?;
     meter.stop(events)
-}
-
-/// How long the broker takes to acknowledge records that come at a pace and wait 2 ms for company: median and 99th percentile, in milliseconds
-/// from when each was due. The first quarter, in which the producer finds its broker, doesn't count.
-///
-/// # Errors
-/// If the broker refuses.
-pub async fn acknowledge(url: &str, records: &[Record], per_second: f64) -> anyhow::Result<[f64; 2]> {
-    let topic = Bare::open(url).await?.topic;
-    let mut client = ClientConfig::new();
-    client.set("bootstrap.servers", url.trim_start_matches("kafka://"));
-    client.set("acks", "all").set("enable.idempotence", "true").set("linger.ms", "2");
-    let producer: FutureProducer = client.create()?;
-    let (begun, mut acknowledged) = (tokio::time::Instant::now(), JoinSet::new());
-    for (number, record) in (0_u32..).zip(records) {
-        let due = begun + Duration::from_secs_f64(f64::from(number) / per_second);
-        tokio::time::sleep_until(due).await;
-        let sent = producer.send_result(FutureRecord::to(&topic).key(&record.record_key).payload(&record.payload));
-        let delivery = sent.map_err(|(error, _)| error)?;
-        let counts = usize::try_from(number)? >= records.len() / 4;
-        acknowledged.spawn(async move {
-            delivery.await?.map_err(|(error, _)| error)?;
-            anyhow::Ok(counts.then(|| due.elapsed()))
-        });
-    }
-    let took = acknowledged.join_all().await.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(percentiles_ms(&mut took.into_iter().flatten().collect::<Vec<_>>()))
 }
 
 /// Decodes uploads into columns and writes these as Parquet to memory, 500,000 scans a file.

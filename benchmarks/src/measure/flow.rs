@@ -18,10 +18,11 @@ use suikang_stream::testing::Broker;
 use suikang_stream::{Access, Log};
 
 use super::cost::{Meter, Spent, as_f64, round};
-use super::floors::{self, Floor};
+use super::floors;
 use super::gates::Gates;
-use super::load::{Load, Make, send_well};
+use super::load::{Answered, Load, Make, send_well};
 use super::questions::ask;
+use super::servers::{Before, Server};
 use crate::simulate::account::percentiles_ms;
 use crate::simulate::{Client, Mint};
 use crate::walk::{City, each, last, mint};
@@ -122,21 +123,13 @@ impl Bench {
         Load { address, connections, requests, pace: None, make, keep: false, patient: true }
     }
 
-    /// The same requests at a server that answers without looking.
-    async fn fixed(&self, connections: usize, requests: u64, make: Make) -> anyhow::Result<Spent> {
-        let floor = Floor::start().await?;
-        let meter = Meter::start(&[("fixed", floor.pid()), ("client", std::process::id())])?;
-        send_well(Load {
-            address: floor.address.clone(),
-            connections,
-            requests,
-            pace: None,
-            make,
-            keep: false,
-            patient: true,
-        })
-        .await?;
-        meter.stop(requests)
+    /// The same load at a server that answers every request alike; its cost, and how long the answers took.
+    async fn alike(&self, before: Before<'_>, load: Load) -> anyhow::Result<(Spent, Answered)> {
+        let server = Server::start(before).await?;
+        let meter = Meter::start(&[("server", server.pid()), ("client", std::process::id())])?;
+        let requests = load.requests;
+        let answered = send_well(Load { address: server.address.clone(), ..load }).await?;
+        Ok((meter.stop(requests)?, answered))
     }
 
     /// Codes for the renewals that wait.
@@ -185,7 +178,8 @@ impl Bench {
         let mut sent = send_well(self.load(GATEWAY_CONNECTIONS, self.plan.uploads, make(&gates))).await?;
         let spent = meter.stop(scans)?;
         let [median_ms, p99_ms] = sent.percentiles_ms();
-        let fixed = self.fixed(GATEWAY_CONNECTIONS, self.plan.uploads, make(&gates)).await?;
+        let load = self.load(GATEWAY_CONNECTIONS, self.plan.uploads, make(&gates));
+        let (fixed, _) = self.alike(Before::Nothing, load).await?;
         let uploads = last(self.log.as_ref(), Topic::Scans, self.plan.uploads).await?;
         let bare = floors::produce(&self.broker.url(), &uploads, scans).await?;
         let figures = json!({

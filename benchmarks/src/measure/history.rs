@@ -38,6 +38,8 @@ const FLOOR_UPLOADS: u64 = 20_000;
 /// Scans for each of the people, in all; there are no more of these than that.
 const SCANS_PER_PERSON: u64 = 25;
 const MOST_PEOPLE: usize = 400_000;
+/// What no file has rows for: what is left is what every question costs.
+const NOTHING: &str = "SELECT count(*) AS n FROM scans WHERE local_date = DATE '{day}' AND district = 'nowhere'";
 
 /// How much of it.
 #[derive(Debug, Clone)]
@@ -101,6 +103,7 @@ pub async fn history(plan: &Plan) -> anyhow::Result<Value> {
     city.kill("analytics")?; // The lake stands still, so that both have the same rows.
     let floor = floors::decode_and_encode(&last(log.as_ref(), Topic::Scans, FLOOR_UPLOADS).await?)?;
     let questions = compare(&reader, &city.lake(), &day, plan.rounds).await?;
+    let nothing = median_ms(&reader, &NOTHING.replace("{day}", &day), 20 * plan.rounds).await?;
 
     say("the same with a tail");
     let before = all_questions_ms(&reader, &day, plan.rounds).await?;
@@ -121,7 +124,7 @@ pub async fn history(plan: &Plan) -> anyhow::Result<Value> {
             "first_start_s": round(first.as_secs_f64()), "fresh_after_restart_s": round(again.as_secs_f64()),
             "high_water_mib": high_water_mib(city.pid("api")?)?,
         },
-        "summaries": summaries, "questions": questions,
+        "summaries": summaries, "questions": questions, "nothing_ms": round(nothing),
         "tail": {
             "rows": tail * SCANS_PER_UPLOAD as u64, "lake_only_ms": round(before), "joined_ms": round(with_tail),
             "ratio": round(with_tail / before),
@@ -262,13 +265,17 @@ async fn summaries(reader: &Client) -> anyhow::Result<Value> {
 async fn all_questions_ms(reader: &Client, day: &str, rounds: usize) -> anyhow::Result<f64> {
     let mut sum = 0.0;
     for (_, sql) in QUESTIONS {
-        let mut took = Vec::new();
-        for _ in 0..rounds {
-            took.push(ask(reader, &sql.replace("{day}", day)).await?.1);
-        }
-        sum += median(&mut took);
+        sum += median_ms(reader, &sql.replace("{day}", day), rounds).await?;
     }
     Ok(sum)
+}
+
+async fn median_ms(reader: &Client, sql: &str, rounds: usize) -> anyhow::Result<f64> {
+    let mut took = Vec::new();
+    for _ in 0..rounds {
+        took.push(ask(reader, sql).await?.1);
+    }
+    Ok(median(&mut took))
 }
 
 fn parquet_files(city: &City) -> anyhow::Result<usize> {

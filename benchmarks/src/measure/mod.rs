@@ -10,3 +10,4 @@ pub mod gates;
 pub mod history;
 pub mod load;
 pub mod questions;
+pub mod servers;

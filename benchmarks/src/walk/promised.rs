@@ -1,7 +1,7 @@
 //! What clients were promised, looked for on the log itself: every acknowledged id is there, no two outcomes of one record differ, and every
 //! code is genuine by the key list that the root signed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
@@ -122,7 +122,7 @@ async fn key_list(log: &dyn Log, root_public_key: &[u8; 32]) -> anyhow::Result<K
 /// # Errors
 /// If the log can't be read, or with what `take` says.
 pub async fn each(log: &dyn Log, topic: Topic, take: impl FnMut(&Record) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    each_from(log, topic, |extent| extent.start, take).await
+    each_within(log, topic, &log.extents(topic).await?, take).await
 }
 
 /// The last records of a topic, so many if its partitions are alike and fewer if not; each partition's in their order.
@@ -130,26 +130,26 @@ pub async fn each(log: &dyn Log, topic: Topic, take: impl FnMut(&Record) -> anyh
 /// # Errors
 /// If the log can't be read.
 pub async fn last(log: &dyn Log, topic: Topic, count: u64) -> anyhow::Result<Vec<Record>> {
-    let partitions = u64::try_from(log.extents(topic).await?.len())?.max(1);
-    let of_each = i64::try_from(count.div_ceil(partitions))?;
+    let mut extents = log.extents(topic).await?;
+    let of_each = i64::try_from(count.div_ceil(u64::try_from(extents.len())?.max(1)))?;
+    extents.values_mut().for_each(|extent| extent.start = extent.start.max(extent.next - of_each));
     let mut records = Vec::new();
     let keep = |record: &Record| {
         records.push(record.clone());
         Ok(())
     };
-    each_from(log, topic, |extent| extent.start.max(extent.next - of_each), keep).await?;
+    each_within(log, topic, &extents, keep).await?;
     Ok(records)
 }
 
-async fn each_from(
+async fn each_within(
     log: &dyn Log,
     topic: Topic,
-    from: impl Fn(&Extent) -> i64,
+    extents: &BTreeMap<i32, Extent>,
     mut take: impl FnMut(&Record) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let extents = log.extents(topic).await?;
-    let from: NextOffsets = extents.iter().map(|(&kafka_partition, extent)| (kafka_partition, from(extent))).collect();
-    let mut left: i64 = extents.iter().map(|(kafka_partition, extent)| extent.next - from[kafka_partition]).sum();
+    let from: NextOffsets = extents.iter().map(|(&kafka_partition, extent)| (kafka_partition, extent.start)).collect();
+    let mut left: i64 = extents.values().map(|extent| extent.next - extent.start).sum();
     let mut reader = log.read(topic, from).await?;
     while left > 0 {
         for record in reader.next(5_000, Duration::from_secs(1)).await? {

@@ -7,7 +7,6 @@ use suikang_schemas::Topic;
 
 use crate::log::{Log, NextOffsets, ReadError};
 
-/// First unread offsets, by topic.
 /// By topic, the first offsets that a view has not folded.
 pub type Positions = HashMap<Topic, NextOffsets>;
 

@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use serde_json::{Value, json};
-use suikang_schemas::Topic;
 
 use super::{Bench, DOOR, DOOR_CONNECTIONS, say};
-use crate::measure::floors;
 use crate::measure::gates::Gates;
 use crate::measure::load::{Make, send_well};
-use crate::walk::last;
+use crate::measure::servers::Before;
 
 /// Checks a second: what one door is to take beside everything else.
 const PACE: f64 = 2_000.0;
@@ -29,15 +27,16 @@ impl Bench {
         let meter = self.meter(&[DOOR])?;
         let mut load = self.load(DOOR_CONNECTIONS, self.plan.checks, make);
         load.pace = Some(PACE);
-        let mut checked = send_well(load).await?;
+        let mut checked = send_well(load.clone()).await?;
         let spent = meter.stop(self.plan.checks)?;
         let [median_ms, p99_ms] = checked.percentiles_ms();
-        let records = last(self.log.as_ref(), Topic::Scans, self.plan.checks.min(10_000)).await?;
-        let [broker_median_ms, broker_p99_ms] = floors::acknowledge(&self.broker.url(), &records, PACE).await?;
+        let (forwarded, mut answered) =
+            self.alike(Before::Acknowledged { url: &self.broker.url(), linger_ms: "2" }, load).await?;
+        let [forwarded_median_ms, forwarded_p99_ms] = answered.percentiles_ms();
         Ok(json!({
             "pace_per_second": PACE, "spent": spent.figures(), "median_ms": median_ms, "p99_ms": p99_ms,
             "connections": DOOR_CONNECTIONS, "told_later": checked.later,
-            "bare_acknowledgement": {"median_ms": broker_median_ms, "p99_ms": broker_p99_ms},
+            "forwarded": {"spent": forwarded.figures(), "median_ms": forwarded_median_ms, "p99_ms": forwarded_p99_ms},
         }))
     }
 }

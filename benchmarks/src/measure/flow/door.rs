@@ -11,6 +11,7 @@ use super::{Bench, DOOR, DOOR_CONNECTIONS, say};
 use crate::measure::cost::round;
 use crate::measure::floors;
 use crate::measure::load::{Make, post, send, send_well};
+use crate::measure::servers::Before;
 use crate::simulate::{Resident, Residents};
 use crate::walk::last;
 
@@ -69,10 +70,12 @@ impl Bench {
             send_well(self.load(DOOR_CONNECTIONS, self.plan.renewals, self.declare(&people, false))).await?;
         let spent = meter.stop(self.plan.renewals)?;
         let [median_ms, p99_ms] = renewed.percentiles_ms();
-        let fixed = self.fixed(DOOR_CONNECTIONS, self.plan.renewals, self.declare(&people, false)).await?;
+        let load = self.load(DOOR_CONNECTIONS, self.plan.renewals, self.declare(&people, false));
+        let (fixed, _) = self.alike(Before::Nothing, load.clone()).await?;
+        let (forwarded, _) = self.alike(Before::Acknowledged { url: &self.broker.url(), linger_ms: "5" }, load).await?;
         let renewals = last(self.log.as_ref(), Topic::Declarations, self.plan.renewals).await?;
         let bare = floors::produce(&self.broker.url(), &renewals, self.plan.renewals).await?;
-        let floor = fixed.of("fixed") + bare.of("bare");
+        let floor = fixed.of("server") + bare.of("bare");
 
         say("declaration to code at a quarter of the door's pace");
         self.start("issuer-1").await?;
@@ -93,8 +96,8 @@ impl Bench {
         send_well(self.load(DOOR_CONNECTIONS, self.plan.renewals, self.declare(&people, false))).await?;
         let figures = json!({
             "spent": spent.figures(), "median_ms": median_ms, "p99_ms": p99_ms, "connections": DOOR_CONNECTIONS,
-            "fixed_reply": fixed.figures(), "bare_produce": bare.figures(),
-            "times_floor": round(spent.of(DOOR) / floor),
+            "fixed_reply": fixed.figures(), "bare_produce": bare.figures(), "forwarded": forwarded.figures(),
+            "times_floor": round(spent.of(DOOR) / floor), "times_forwarded": round(spent.of(DOOR) / forwarded.of("server")),
             "to_code": {"per_second": pace.round(), "median_ms": code_median_ms, "p99_ms": code_p99_ms, "told_later": waited.later},
         });
         Ok(figures)
