@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn where_every_answer_takes_long_nobody_is_kept_out_for_it() {
         let limits = limits();
-        answer(&limits, 1_000, 2, [100, 160]);
+        answer(&limits, 1_000, 2, [100, 140]);
         assert_eq!(inside(&limits, Door::Checks), 64, "the log is far away");
         answer(&limits, 1_000, 2, [100, 400]);
         assert_eq!(inside(&limits, Door::Checks), 4, "it is not that");

@@ -32,6 +32,8 @@ use producer::Producer;
 
 /// How long a question to the broker may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait before a question is put again.
+const RETRY: Duration = Duration::from_millis(100);
 
 /// A log on a Kafka cluster.
 pub(crate) struct KafkaLog {
@@ -150,7 +152,14 @@ fn extents(asker: &BaseConsumer, config: &LogConfig, topic: Topic) -> Result<BTr
             partitions.add_partition_offset(&name, kafka_partition, what)?;
         }
         // Its times may be these two as well, as in the protocol's own request.
-        let answered = asker.offsets_for_times(partitions, PATIENCE)?;
+        let began = Instant::now();
+        let answered = loop {
+            match asker.offsets_for_times(partitions.clone(), PATIENCE) {
+                // librdkafka asked the leader that it knew; now it has forgotten it.
+                Err(error) if leader_has_moved(&error) && began.elapsed() < PATIENCE => std::thread::sleep(RETRY),
+                answered => break answered?,
+            }
+        };
         let offset = |partition: &TopicPartitionListElem<'_>| match (partition.error(), partition.offset()) {
             (Ok(()), Offset::Offset(offset)) => Ok((partition.partition(), offset)),
             (Ok(()), _) => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset)),
@@ -164,6 +173,12 @@ fn extents(asker: &BaseConsumer, config: &LogConfig, topic: Topic) -> Result<BTr
         .zip(ends.into_values())
         .map(|((partition, start), next)| (partition, Extent { start, next }))
         .collect())
+}
+
+fn leader_has_moved(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{FencedLeaderEpoch, LeaderNotAvailable, NotLeaderForPartition, UnknownLeaderEpoch};
+    let moved = [FencedLeaderEpoch, LeaderNotAvailable, NotLeaderForPartition, UnknownLeaderEpoch];
+    error.rdkafka_error_code().is_some_and(|code| moved.contains(&code))
 }
 
 /// Refuses positions that the log does not have.
