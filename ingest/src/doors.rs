@@ -101,8 +101,12 @@ impl Parts {
     ) -> Result<Vec<Position>, Problem> {
         let begun = std::time::Instant::now();
         let appended = append.await;
+        let took = begun.elapsed();
         self.log_health.note(appended.is_ok());
-        metrics::appended(topic, begun.elapsed(), appended.is_ok());
+        if appended.is_ok() {
+            self.limits.acknowledged(took);
+        }
+        metrics::appended(topic, took, appended.is_ok());
         appended.map_err(|error| refusals::append(&error))
     }
 

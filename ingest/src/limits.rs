@@ -7,8 +7,8 @@
 //! A place inside is for a request whose body is there. One on its way holds the bytes that came, of as many as all places together may
 //! have: thousands of clients that send a byte now and then hold a few of them, and keep nobody out.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
@@ -41,11 +41,11 @@ impl Door {
 const ONE_IN: usize = 10;
 /// However slow it is, a door has one in so many of its places.
 const LEAST: usize = 16;
-/// No answer is slow that took less than so many times as long as the quickest: where the log is far away, all take long, and fewer people
-/// would not be answered sooner.
-const QUICKEST: u64 = 3;
-/// The quickest is forgotten by one part in so many with each answer.
-const FORGOTTEN: u64 = 10_000;
+/// No answer is slow that took less than so many times as long as the log's quickest acknowledgement of late: where the log is far away, fewer
+/// people would not be answered sooner.
+const ACKNOWLEDGEMENTS: u32 = 4;
+/// What is of late: this stretch of time and the one before.
+const OF_LATE: Duration = Duration::from_secs(10);
 
 /// A place inside, with the bytes that came in; leaving gives them back.
 #[derive(Debug)]
@@ -59,21 +59,60 @@ pub(crate) struct Admission {
 #[derive(Debug)]
 struct Stay {
     since: Instant,
+    answered: bool,
     pace: Arc<Pace>,
 }
 
 impl Drop for Stay {
     fn drop(&mut self) {
-        self.pace.note(self.since.elapsed());
+        self.pace.note(self.since.elapsed(), self.answered);
+    }
+}
+
+/// How long the log takes at the least to acknowledge what is appended.
+#[derive(Debug)]
+struct LogPace {
+    windows: Mutex<Windows>,
+}
+
+#[derive(Debug)]
+struct Windows {
+    began: Instant,
+    quickest: Duration,
+    quickest_before: Duration,
+}
+
+impl LogPace {
+    fn new() -> Self {
+        // Nothing is slow before the first acknowledgement.
+        let [quickest, quickest_before] = [Duration::MAX; 2];
+        Self { windows: Mutex::new(Windows { began: Instant::now(), quickest, quickest_before }) }
+    }
+
+    fn note(&self, took: Duration, now: Instant) {
+        let mut windows = self.lock();
+        if now.duration_since(windows.began) >= OF_LATE {
+            *windows = Windows { began: now, quickest: took, quickest_before: windows.quickest };
+        }
+        windows.quickest = windows.quickest.min(took);
+    }
+
+    fn quickest(&self) -> Duration {
+        let windows = self.lock();
+        windows.quickest.min(windows.quickest_before)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Windows> {
+        // Plain numbers: each is whole after any panic.
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// How many are let in, so that answers come as soon as they should. Those inside wait for each other: fewer of them are answered sooner.
 #[derive(Debug)]
 struct Pace {
-    should_us: u64,
-    /// How long the quickest of the last answers took.
-    quickest_us: AtomicU64,
+    should: Duration,
+    log: Arc<LogPace>,
     /// Places, in parts of one: a quick answer opens a part, and a slow one closes as many as the quick ones between two slow ones may open.
     open: AtomicUsize,
     least: usize,
@@ -81,20 +120,20 @@ struct Pace {
 }
 
 impl Pace {
-    fn new(places: usize, should_ms: u64) -> Self {
-        let (most, should_us) = (places.saturating_mul(ONE_IN), should_ms.saturating_mul(1_000));
-        let least = (most / LEAST).max(ONE_IN).min(most);
-        Self { should_us, quickest_us: AtomicU64::new(should_us), open: AtomicUsize::new(most), least, most }
+    fn new(places: usize, should: Duration, log: Arc<LogPace>) -> Self {
+        let most = places.saturating_mul(ONE_IN);
+        Self { should, log, open: AtomicUsize::new(most), least: (most / LEAST).max(ONE_IN).min(most), most }
     }
 
-    fn note(&self, took: Duration) {
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let forget = |quickest_us: u64| Some(took_us.min(quickest_us + quickest_us / FORGOTTEN + 1));
-        let quickest_us = self.quickest_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, forget);
-        let (Ok(quickest_us) | Err(quickest_us)) = quickest_us;
-        let is_slow = took_us > self.should_us.max(quickest_us.saturating_mul(QUICKEST));
+    /// Whoever was refused, or left, tells nothing by having been quick.
+    fn note(&self, took: Duration, answered: bool) {
+        let is_slow = took > self.should.max(self.log.quickest().saturating_mul(ACKNOWLEDGEMENTS));
         let moved = |open: usize| {
-            let open = if is_slow { open.saturating_sub(ONE_IN - 1) } else { open.saturating_add(1) };
+            let open = match (is_slow, answered) {
+                (true, _) => open.saturating_sub(ONE_IN - 1),
+                (false, true) => open.saturating_add(1),
+                (false, false) => open,
+            };
             Some(open.clamp(self.least, self.most))
         };
         let _ = self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, moved);
@@ -107,6 +146,13 @@ impl Pace {
 }
 
 impl Admission {
+    /// Leaves with an answer.
+    pub(crate) fn answered(mut self) {
+        if let Some(stay) = &mut self._stay {
+            stay.answered = true;
+        }
+    }
+
     /// Keeps these bytes for as long as the place.
     pub(crate) fn holding(mut self, held: Held) -> Self {
         self._held = Some(held);
@@ -131,8 +177,9 @@ impl Room {
         Self { size, places: semaphore(size), bytes: semaphore(size.saturating_mul(body_bytes)), pace: None }
     }
 
-    fn for_people(self, should_ms: u64) -> Self {
-        Self { pace: Some(Arc::new(Pace::new(self.size, should_ms))), ..self }
+    fn for_people(self, should_ms: u64, log: &Arc<LogPace>) -> Self {
+        let pace = Pace::new(self.size, Duration::from_millis(should_ms), Arc::clone(log));
+        Self { pace: Some(Arc::new(pace)), ..self }
     }
 
     fn admit(&self) -> Option<Admission> {
@@ -140,7 +187,8 @@ impl Room {
         if self.pace.as_ref().is_some_and(|pace| inside >= pace.open()) {
             return None;
         }
-        let stay = self.pace.as_ref().map(|pace| Stay { since: Instant::now(), pace: Arc::clone(pace) });
+        let stay =
+            self.pace.as_ref().map(|pace| Stay { since: Instant::now(), answered: false, pace: Arc::clone(pace) });
         Some(Admission { _stay: stay, ..take(&self.places)? })
     }
 }
@@ -152,18 +200,26 @@ pub(crate) struct Limits {
     checks: Room,
     scans: Room,
     waiting: Arc<Semaphore>,
+    log: Arc<LogPace>,
 }
 
 impl Limits {
     pub(crate) fn new(settings: &Settings) -> Self {
+        let log = Arc::new(LogPace::new());
         Self {
             declarations: Room::new(settings.declarations_at_once, settings.declaration_bytes)
-                .for_people(settings.answer_ms),
+                .for_people(settings.answer_ms, &log),
             batches: Room::new(settings.batches_at_once, 0),
-            checks: Room::new(settings.checks_at_once, settings.check_bytes).for_people(settings.answer_ms),
+            checks: Room::new(settings.checks_at_once, settings.check_bytes).for_people(settings.answer_ms, &log),
             scans: Room::new(settings.uploads_at_once, settings.scans_bytes),
             waiting: semaphore(settings.waiting_at_once),
+            log,
         }
+    }
+
+    /// Notes how long the log took to acknowledge an append.
+    pub(crate) fn acknowledged(&self, took: Duration) {
+        self.log.note(took, Instant::now());
     }
 
     /// A place inside, or 503 at once.
@@ -222,9 +278,12 @@ mod tests {
         assert!(limits.admit(Door::Checks).is_ok());
     }
 
-    /// Checks with 64 places at most, answered within 50 ms.
-    fn limits() -> Limits {
-        Limits::new(&Settings { checks_at_once: 64, uploads_at_once: 16, answer_ms: 50, ..Settings::default() })
+    /// Checks with 64 places at most, answered within 50 ms, on a log that acknowledges in so many.
+    fn limits(log_ms: u64) -> Limits {
+        let settings = Settings { checks_at_once: 64, uploads_at_once: 16, answer_ms: 50, ..Settings::default() };
+        let limits = Limits::new(&settings);
+        limits.acknowledged(Duration::from_millis(log_ms));
+        limits
     }
 
     /// How many are let in.
@@ -235,36 +294,50 @@ mod tests {
     /// Answers, every so many of them slow.
     fn answer(limits: &Limits, count: usize, every: usize, [quick_ms, slow_ms]: [u64; 2]) {
         let pace = limits.checks.pace.as_ref().unwrap();
-        (1..=count).for_each(|n| pace.note(Duration::from_millis(if n % every == 0 { slow_ms } else { quick_ms })));
+        (1..=count)
+            .for_each(|n| pace.note(Duration::from_millis(if n % every == 0 { slow_ms } else { quick_ms }), true));
     }
 
     #[test]
     fn the_slower_people_are_answered_the_fewer_are_let_in() {
-        let limits = limits();
+        let limits = limits(5);
         assert_eq!((inside(&limits, Door::Checks), inside(&limits, Door::Scans)), (64, 16), "nobody was slow");
-        answer(&limits, 1_010, 20, [10, 51]);
+        answer(&limits, 1_010, 20, [50, 51]);
         assert_eq!((inside(&limits, Door::Checks), inside(&limits, Door::Scans)), (64, 16), "one in twenty is slow");
-        answer(&limits, 40, 4, [10, 51]);
+        answer(&limits, 40, 4, [50, 51]);
         assert_eq!((inside(&limits, Door::Checks), inside(&limits, Door::Scans)), (57, 16), "one in four is slow");
-        answer(&limits, 1_000, 1, [10, 51]);
+        answer(&limits, 1_000, 1, [50, 51]);
         assert_eq!(inside(&limits, Door::Checks), 4, "a few are let in, to see whether it is over");
-        answer(&limits, 1_000, 1_001, [10, 51]);
+        let pace = limits.checks.pace.as_ref().unwrap();
+        (0..1_000).for_each(|_| pace.note(Duration::ZERO, false));
+        assert_eq!(inside(&limits, Door::Checks), 4, "refusals tell nothing");
+        answer(&limits, 1_000, 1_001, [50, 51]);
         assert_eq!(inside(&limits, Door::Checks), 64);
     }
 
     #[test]
-    fn where_every_answer_takes_long_nobody_is_kept_out_for_it() {
-        let limits = limits();
-        answer(&limits, 1_000, 2, [100, 140]);
-        assert_eq!(inside(&limits, Door::Checks), 64, "the log is far away");
-        answer(&limits, 1_000, 2, [100, 400]);
-        assert_eq!(inside(&limits, Door::Checks), 4, "it is not that");
-        answer(&limits, 1_000, 1_001, [100, 400]);
-        assert_eq!(inside(&limits, Door::Checks), 64);
+    fn where_the_log_is_far_away_nobody_is_kept_out_for_it() {
+        let limits = limits(100);
         answer(&limits, 1_000, 1, [0, 400]);
-        assert_eq!(inside(&limits, Door::Checks), 4, "it became far longer than it was");
-        answer(&limits, 10_000, 1, [0, 400]);
-        assert_eq!(inside(&limits, Door::Checks), 64, "and stays so: it has moved");
+        assert_eq!(inside(&limits, Door::Checks), 64);
+        answer(&limits, 1_000, 1, [0, 401]);
+        assert_eq!(inside(&limits, Door::Checks), 4, "that is not the log alone");
+    }
+
+    #[test]
+    fn a_log_that_moves_away_is_known_to_after_a_while() {
+        let (log, began) = (LogPace::new(), Instant::now());
+        assert_eq!(log.quickest(), Duration::MAX, "nobody knows yet");
+        let [near, far] = [5, 100].map(Duration::from_millis);
+        log.note(near, began);
+        for s in 0..19 {
+            log.note(far, began + Duration::from_secs(s));
+            assert_eq!(log.quickest(), near, "after {s} s");
+        }
+        log.note(far, began + Duration::from_secs(21));
+        assert_eq!(log.quickest(), far);
+        log.note(near, began + Duration::from_secs(22));
+        assert_eq!(log.quickest(), near);
     }
 
     #[test]

@@ -15,10 +15,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::TopicPartitionListElem;
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use suikang_schemas::Topic;
 
 use crate::config::{Access, LogConfig, OpenError};
@@ -32,8 +31,6 @@ use producer::Producer;
 
 /// How long a question to the broker may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long to wait before a question is put again.
-const RETRY: Duration = Duration::from_millis(100);
 
 /// A log on a Kafka cluster.
 pub(crate) struct KafkaLog {
@@ -143,42 +140,14 @@ async fn append(producer: &Producer, topic: Topic, records: Vec<NewRecord>) -> R
     appended
 }
 
-/// Asks what each partition retains, all of them at once: first where they begin, then where they end; blocks.
+/// Asks the broker what each partition retains; blocks.
 fn extents(asker: &BaseConsumer, config: &LogConfig, topic: Topic) -> Result<BTreeMap<i32, Extent>, KafkaError> {
     let name = config.physical_name(topic);
-    let ask = |what: Offset| {
-        let mut partitions = TopicPartitionList::new();
-        for kafka_partition in 0..config.partitions_of(topic) {
-            partitions.add_partition_offset(&name, kafka_partition, what)?;
-        }
-        // Its times may be these two as well, as in the protocol's own request.
-        let began = Instant::now();
-        let answered = loop {
-            match asker.offsets_for_times(partitions.clone(), PATIENCE) {
-                // librdkafka asked the leader that it knew; now it has forgotten it.
-                Err(error) if leader_has_moved(&error) && began.elapsed() < PATIENCE => std::thread::sleep(RETRY),
-                answered => break answered?,
-            }
-        };
-        let offset = |partition: &TopicPartitionListElem<'_>| match (partition.error(), partition.offset()) {
-            (Ok(()), Offset::Offset(offset)) => Ok((partition.partition(), offset)),
-            (Ok(()), _) => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset)),
-            (Err(error), _) => Err(error),
-        };
-        answered.elements().iter().map(offset).collect::<Result<BTreeMap<_, _>, _>>()
+    let of = |kafka_partition| {
+        let (start, next) = asker.fetch_watermarks(&name, kafka_partition, PATIENCE)?;
+        Ok((kafka_partition, Extent { start, next }))
     };
-    let (starts, ends) = (ask(Offset::Beginning)?, ask(Offset::End)?);
-    Ok(starts
-        .into_iter()
-        .zip(ends.into_values())
-        .map(|((partition, start), next)| (partition, Extent { start, next }))
-        .collect())
-}
-
-fn leader_has_moved(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{FencedLeaderEpoch, LeaderNotAvailable, NotLeaderForPartition, UnknownLeaderEpoch};
-    let moved = [FencedLeaderEpoch, LeaderNotAvailable, NotLeaderForPartition, UnknownLeaderEpoch];
-    error.rdkafka_error_code().is_some_and(|code| moved.contains(&code))
+    (0..config.partitions_of(topic)).map(of).collect()
 }
 
 /// Refuses positions that the log does not have.

@@ -177,7 +177,8 @@ impl View {
                 }
             }
             if !records.is_empty() {
-                due = Instant::now() + APART;
+                // A full batch needs no company.
+                due = Instant::now() + if records.len() < BATCH { APART } else { Duration::ZERO };
                 self.fold(state, records).await?;
             }
         }

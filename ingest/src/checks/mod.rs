@@ -68,7 +68,7 @@ pub(crate) async fn post(
     if !caller.may_somewhere(Action::Check) {
         return Err(Problem::forbidden());
     }
-    let (bytes, _admission) =
+    let (bytes, admission) =
         body::json(request, doors.settings.check_bytes, doors.body_timeout(), &doors.limits, Door::Checks).await?;
     let registry = doors.registry().snapshot();
     let check = form::read(json::parse_closed(&bytes)?, &registry, doors.plates(), &caller)?;
@@ -84,6 +84,7 @@ pub(crate) async fn post(
         Some(number) => record_numbered(&doors, check.checkpoint, number, scan).await?,
         None => recorder::record(&doors, check.checkpoint, scan).await?,
     };
+    admission.answered();
     metrics::checked(decision.verdict);
     Ok(Json(answer(&decision, code.as_ref(), number)))
 }

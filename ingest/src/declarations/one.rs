@@ -42,7 +42,7 @@ pub(crate) async fn post(
     };
     metrics::declaration_answered(&answer);
     let accepted = answer?;
-    drop(admission);
+    admission.answered();
     wait::answer(&doors, &accepted, patience).await
 }
 

@@ -81,7 +81,9 @@ impl Bench {
         self.start("issuer-1").await?;
         self.codes_for_all().await?;
         let pace = spent.per_second() / 4.0;
-        let mut load = self.load(256, (pace * 15.0) as u64, self.declare(&people, true));
+        // One for each request of a second: a door lets go a connection on which nothing comes for long.
+        let connections = (pace.ceil() as usize).min(256);
+        let mut load = self.load(connections, (pace * 15.0) as u64, self.declare(&people, true));
         load.pace = Some(pace);
         load.keep = true;
         let mut waited = send_well(load).await?;
