@@ -25,7 +25,7 @@ walk: setup ## the whole flow on a real Kafka, as processes that get killed on t
 	$(build) --bin suikang --bin walk
 	@target/debug/walk
 
-trials: setup ## faults one by one under load, on a real Kafka: what must hold is counted; half an hour
+trials: setup ## faults one by one under load, on a real Kafka: what must hold is counted; about an hour
 	$(build) --bin suikang --bin trial
 	@target/debug/trial --save benchmarks/results
 

@@ -82,6 +82,15 @@ impl Table {
     }
 }
 
+/// The same columns, with texts of this type.
+pub(crate) fn with_texts(schema: &Schema, texts: &DataType) -> SchemaRef {
+    let field = |field: &Arc<Field>| match field.data_type() {
+        DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(texts.clone())),
+        _ => Arc::clone(field),
+    };
+    Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
+}
+
 /// Times in the lake.
 pub fn timestamp() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))

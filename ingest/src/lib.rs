@@ -18,6 +18,7 @@ mod fields;
 mod generations;
 mod health;
 mod limits;
+mod log_pace;
 mod metrics;
 mod plates;
 mod readiness;

@@ -7,14 +7,15 @@
 //! A place inside is for a request whose body is there. One on its way holds the bytes that came, of as many as all places together may
 //! have: thousands of clients that send a byte now and then hold a few of them, and keep nobody out.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use suikang_registry::http::Problem;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::log_pace::LogPace;
 use crate::{Settings, metrics};
 
 /// A door.
@@ -44,15 +45,13 @@ const LEAST: usize = 16;
 /// No answer is slow that took less than so many times as long as the log's quickest acknowledgement of late: where the log is far away, fewer
 /// people would not be answered sooner.
 const ACKNOWLEDGEMENTS: u32 = 4;
-/// What is of late: this stretch of time and the one before.
-const OF_LATE: Duration = Duration::from_secs(10);
 
 /// A place inside, with the bytes that came in; leaving gives them back.
 #[derive(Debug)]
 pub(crate) struct Admission {
     _place: OwnedSemaphorePermit,
     _held: Option<Held>,
-    _stay: Option<Stay>,
+    stay: Option<Stay>,
 }
 
 /// How long somebody has been inside, which is noted on leaving.
@@ -66,45 +65,6 @@ struct Stay {
 impl Drop for Stay {
     fn drop(&mut self) {
         self.pace.note(self.since.elapsed(), self.answered);
-    }
-}
-
-/// How long the log takes at the least to acknowledge what is appended.
-#[derive(Debug)]
-struct LogPace {
-    windows: Mutex<Windows>,
-}
-
-#[derive(Debug)]
-struct Windows {
-    began: Instant,
-    quickest: Duration,
-    quickest_before: Duration,
-}
-
-impl LogPace {
-    fn new() -> Self {
-        // Nothing is slow before the first acknowledgement.
-        let [quickest, quickest_before] = [Duration::MAX; 2];
-        Self { windows: Mutex::new(Windows { began: Instant::now(), quickest, quickest_before }) }
-    }
-
-    fn note(&self, took: Duration, now: Instant) {
-        let mut windows = self.lock();
-        if now.duration_since(windows.began) >= OF_LATE {
-            *windows = Windows { began: now, quickest: took, quickest_before: windows.quickest };
-        }
-        windows.quickest = windows.quickest.min(took);
-    }
-
-    fn quickest(&self) -> Duration {
-        let windows = self.lock();
-        windows.quickest.min(windows.quickest_before)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Windows> {
-        // Plain numbers: each is whole after any panic.
-        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -148,7 +108,7 @@ impl Pace {
 impl Admission {
     /// Leaves with an answer.
     pub(crate) fn answered(mut self) {
-        if let Some(stay) = &mut self._stay {
+        if let Some(stay) = &mut self.stay {
             stay.answered = true;
         }
     }
@@ -189,7 +149,7 @@ impl Room {
         }
         let stay =
             self.pace.as_ref().map(|pace| Stay { since: Instant::now(), answered: false, pace: Arc::clone(pace) });
-        Some(Admission { _stay: stay, ..take(&self.places)? })
+        Some(Admission { stay, ..take(&self.places)? })
     }
 }
 
@@ -260,7 +220,7 @@ fn semaphore(count: usize) -> Arc<Semaphore> {
 }
 
 fn take(places: &Arc<Semaphore>) -> Option<Admission> {
-    Arc::clone(places).try_acquire_owned().ok().map(|place| Admission { _place: place, _held: None, _stay: None })
+    Arc::clone(places).try_acquire_owned().ok().map(|place| Admission { _place: place, _held: None, stay: None })
 }
 
 #[cfg(test)]
@@ -322,22 +282,6 @@ mod tests {
         assert_eq!(inside(&limits, Door::Checks), 64);
         answer(&limits, 1_000, 1, [0, 401]);
         assert_eq!(inside(&limits, Door::Checks), 4, "that is not the log alone");
-    }
-
-    #[test]
-    fn a_log_that_moves_away_is_known_to_after_a_while() {
-        let (log, began) = (LogPace::new(), Instant::now());
-        assert_eq!(log.quickest(), Duration::MAX, "nobody knows yet");
-        let [near, far] = [5, 100].map(Duration::from_millis);
-        log.note(near, began);
-        for s in 0..19 {
-            log.note(far, began + Duration::from_secs(s));
-            assert_eq!(log.quickest(), near, "after {s} s");
-        }
-        log.note(far, began + Duration::from_secs(21));
-        assert_eq!(log.quickest(), far);
-        log.note(near, began + Duration::from_secs(22));
-        assert_eq!(log.quickest(), near);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Date32Type, Field, Schema};
+use arrow::datatypes::{Date32Type, Field};
 use deltalake::kernel::transaction::{CommitBuilder, TransactionError};
 use deltalake::kernel::{Action, Add, Remove};
 use deltalake::parquet::arrow::arrow_reader::{
@@ -141,7 +141,8 @@ fn read(path: &Path, day: i32, table: Table) -> DeltaResult<Vec<RecordBatch>> {
     let schema = packed::schema(table);
     let file = File::open(path)?;
     let stored = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?;
-    let options = ArrowReaderOptions::new().with_schema(Arc::new(with_dictionaries(stored.schema(), &schema)));
+    // Batches share the file's dictionaries, instead of having each text of each row.
+    let options = ArrowReaderOptions::new().with_schema(packed::of(table, stored.schema()));
     let stored = ArrowReaderMetadata::try_new(Arc::clone(stored.metadata()), options)?;
     let rows = ParquetRecordBatchReaderBuilder::new_with_metadata(file, stored).with_batch_size(READ).build()?;
     rows.map(|rows| {
@@ -159,15 +160,6 @@ fn read(path: &Path, day: i32, table: Table) -> DeltaResult<Vec<RecordBatch>> {
         Ok(RecordBatch::try_new(Arc::clone(&schema), columns)?)
     })
     .collect()
-}
-
-/// A file's columns, those of packed texts as such: then batches share the file's dictionary, instead of having each text of each row.
-fn with_dictionaries(stored: &Schema, packed: &Schema) -> Schema {
-    let fields = stored.fields().iter().map(|field| match packed.field_with_name(field.name()).map(Field::data_type) {
-        Ok(texts @ DataType::Dictionary(..)) => Arc::new(field.as_ref().clone().with_data_type(texts.clone())),
-        _ => Arc::clone(field),
-    });
-    Schema::new(fields.collect::<Vec<_>>())
 }
 
 /// Neighbours that fit into one file; one alone stays as it is.

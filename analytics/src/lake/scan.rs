@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Date32Type, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Date32Type, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNode as _;
@@ -28,7 +28,7 @@ use deltalake::kernel::LogicalFileView;
 use deltalake::{DeltaResult, DeltaTable, DeltaTableError};
 use object_store::ObjectMeta;
 
-use crate::tables::{PARTITION_COLUMN, Table};
+use crate::tables::{PARTITION_COLUMN, Table, with_texts};
 
 /// In this version of Delta's protocol for readers a file is its rows: none is marked as deleted, no column has another name.
 const PLAIN: i32 = 1;
@@ -55,7 +55,8 @@ impl Files {
                 "a reader needs version {version} of Delta's protocol: who has changed it?"
             )));
         }
-        let schema = as_read(&table.schema());
+        // Texts are read as views: those of a column are mostly alike, and a view copies none of them.
+        let schema = with_texts(&table.schema(), &DataType::Utf8View);
         let (days, in_files): (Vec<_>, Vec<_>) =
             schema.fields().iter().cloned().partition(|field| field.name() == PARTITION_COLUMN);
         let columns = TableSchema::builder(Arc::new(Schema::new(in_files))).with_table_partition_cols(days).build();
@@ -65,15 +66,6 @@ impl Files {
         let files = files.collect::<DeltaResult<_>>()?;
         Ok(Self { schema, columns, order, files })
     }
-}
-
-/// Texts are read as views: those of a column are mostly alike, and a view copies none of them.
-fn as_read(schema: &Schema) -> SchemaRef {
-    let field = |field: &Arc<Field>| match field.data_type() {
-        DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
-        _ => Arc::clone(field),
-    };
-    Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
 }
 
 fn file(view: &LogicalFileView, folder: &Path, columns: &TableSchema) -> DeltaResult<PartitionedFile> {

@@ -1,22 +1,13 @@
 //! Packed rows: a table's columns with the texts of scans as numbers into the few different ones. Of half a million scans they take half the
 //! memory, and putting them in order moves numbers instead of texts.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, SchemaRef};
 
-use crate::tables::Table;
-
-static SCANS: LazyLock<SchemaRef> = LazyLock::new(|| {
-    let schema = Table::Scans.schema();
-    let fields = schema.fields().iter().map(|field| match field.data_type() {
-        DataType::Utf8 => field.as_ref().clone().with_data_type(texts()),
-        _ => field.as_ref().clone(),
-    });
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-});
+use crate::tables::{Table, with_texts};
 
 /// Texts of which few are different.
 pub(crate) fn texts() -> DataType {
@@ -25,10 +16,15 @@ pub(crate) fn texts() -> DataType {
 
 /// The columns of a table's packed rows.
 pub(crate) fn schema(table: Table) -> SchemaRef {
+    of(table, &table.schema())
+}
+
+/// These columns of a table as packed rows have them.
+pub(crate) fn of(table: Table, schema: &SchemaRef) -> SchemaRef {
     match table {
-        Table::Scans => Arc::clone(&SCANS),
+        Table::Scans => with_texts(schema, &texts()),
         // Every text of these is another, or they are too few to matter.
-        Table::Declarations | Table::Outcomes => table.schema(),
+        Table::Declarations | Table::Outcomes => Arc::clone(schema),
     }
 }
 

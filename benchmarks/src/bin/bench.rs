@@ -79,11 +79,11 @@ enum What {
         /// Host and port.
         address: String,
         /// Answer once this broker has acknowledged the body.
-        #[arg(long)]
+        #[arg(long, requires = "linger_ms")]
         broker: Option<String>,
         /// How long its record waits for company.
-        #[arg(long, default_value = "5")]
-        linger_ms: String,
+        #[arg(long)]
+        linger_ms: Option<String>,
     },
 }
 
@@ -91,7 +91,8 @@ enum What {
 async fn main() -> anyhow::Result<()> {
     let Arguments { what, suikang, seed, save } = Arguments::parse();
     if let What::ServeAlike { address, broker, linger_ms } = &what {
-        let before = broker.as_deref().map_or(Before::Nothing, |url| Before::Acknowledged { url, linger_ms });
+        let acknowledged = broker.as_deref().zip(linger_ms.as_deref());
+        let before = acknowledged.map_or(Before::Nothing, |(url, linger_ms)| Before::Acknowledged { url, linger_ms });
         return servers::serve_alike(address, before).await;
     }
     if cfg!(debug_assertions) {

@@ -34,17 +34,14 @@ fn me() -> anyhow::Result<Meter> {
     Meter::start(&[("bare", std::process::id())])
 }
 
-/// A producer with the door's promises, to a topic of its own.
-struct Bare {
-    producer: BaseProducer,
-    topic: String,
-}
+/// How long a record waits for company at the door.
+pub(super) const LINGER_MS: &str = "5";
 
-/// A topic that is made for it, and a client with the door's promises that waits so long for company to a record.
+/// A client with the door's promises, whose records wait so long for company, and a topic that is made for it.
 ///
 /// # Errors
 /// If the broker refuses.
-pub(super) async fn topic(url: &str, linger_ms: &str) -> anyhow::Result<(ClientConfig, String)> {
+pub(super) async fn client_and_topic(url: &str, linger_ms: &str) -> anyhow::Result<(ClientConfig, String)> {
     let topic = format!("bare-{}", Uuid::now_v7());
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", url.trim_start_matches("kafka://"));
@@ -57,13 +54,19 @@ pub(super) async fn topic(url: &str, linger_ms: &str) -> anyhow::Result<(ClientC
     Ok((client, topic))
 }
 
+/// A producer with the door's promises, to a topic of its own.
+struct Bare {
+    producer: BaseProducer,
+    topic: String,
+}
+
 impl Bare {
     /// Makes the topic.
     ///
     /// # Errors
     /// If the broker refuses.
     async fn open(url: &str) -> anyhow::Result<Self> {
-        let (client, topic) = topic(url, "5").await?;
+        let (client, topic) = client_and_topic(url, LINGER_MS).await?;
         Ok(Self { producer: client.create()?, topic })
     }
 

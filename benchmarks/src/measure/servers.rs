@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use tokio::net::TcpListener;
 
-use super::floors::topic;
+use super::floors::client_and_topic;
 
 /// What such a server does with a request before it answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub async fn serve_alike(address: &str, before: Before<'_>) -> anyhow::Result<()
     let appends = match before {
         Before::Nothing => None,
         Before::Acknowledged { url, linger_ms } => {
-            let (client, topic) = topic(url, linger_ms).await?;
+            let (client, topic) = client_and_topic(url, linger_ms).await?;
             Some(Arc::new((client.create::<FutureProducer>()?, topic)))
         }
     };

@@ -72,7 +72,8 @@ impl Bench {
         let [median_ms, p99_ms] = renewed.percentiles_ms();
         let load = self.load(DOOR_CONNECTIONS, self.plan.renewals, self.declare(&people, false));
         let (fixed, _) = self.alike(Before::Nothing, load.clone()).await?;
-        let (forwarded, _) = self.alike(Before::Acknowledged { url: &self.broker.url(), linger_ms: "5" }, load).await?;
+        let (forwarded, _) =
+            self.alike(Before::Acknowledged { url: &self.broker.url(), linger_ms: floors::LINGER_MS }, load).await?;
         let renewals = last(self.log.as_ref(), Topic::Declarations, self.plan.renewals).await?;
         let bare = floors::produce(&self.broker.url(), &renewals, self.plan.renewals).await?;
         let floor = fixed.of("server") + bare.of("bare");
