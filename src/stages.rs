@@ -98,7 +98,11 @@ impl Process {
         written.extend(config.log.url.strip_prefix("file:").map(Into::into));
         parts.push(room::ask(written, config.least_free_mib));
 
-        let registry = Registry::open(Arc::clone(&log), &config.state_dir, secrets).await?;
+        let registry = if stages.ingest || stages.api {
+            Registry::open(Arc::clone(&log), &config.state_dir, secrets).await?
+        } else {
+            Registry::open_rules(Arc::clone(&log), &config.state_dir, secrets).await?
+        };
         services.start_reader("the registry's view", |stop| {
             let registry = registry.clone();
             async move { registry.run(stop).await }

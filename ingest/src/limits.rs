@@ -39,7 +39,7 @@ impl Door {
 }
 
 /// One in so many answers may take longer than it should. Where more do, fewer are let in.
-const ONE_IN: usize = 10;
+const ONE_IN: usize = 20;
 /// However slow it is, a door has one in so many of its places.
 const LEAST: usize = 16;
 /// No answer is slow that took less than so many times as long as the log's quickest acknowledgement of late: where the log is far away, fewer
@@ -262,16 +262,16 @@ mod tests {
     fn the_slower_people_are_answered_the_fewer_are_let_in() {
         let limits = limits(5);
         assert_eq!((inside(&limits, Door::Checks), inside(&limits, Door::Scans)), (64, 16), "nobody was slow");
-        answer(&limits, 1_010, 20, [50, 51]);
-        assert_eq!((inside(&limits, Door::Checks), inside(&limits, Door::Scans)), (64, 16), "one in twenty is slow");
+        answer(&limits, 1_039, 40, [50, 51]);
+        assert_eq!((inside(&limits, Door::Checks), inside(&limits, Door::Scans)), (64, 16), "one in forty is slow");
         answer(&limits, 40, 4, [50, 51]);
-        assert_eq!((inside(&limits, Door::Checks), inside(&limits, Door::Scans)), (57, 16), "one in four is slow");
+        assert_eq!((inside(&limits, Door::Checks), inside(&limits, Door::Scans)), (55, 16), "one in four is slow");
         answer(&limits, 1_000, 1, [50, 51]);
         assert_eq!(inside(&limits, Door::Checks), 4, "a few are let in, to see whether it is over");
         let pace = limits.checks.pace.as_ref().unwrap();
         (0..1_000).for_each(|_| pace.note(Duration::ZERO, false));
         assert_eq!(inside(&limits, Door::Checks), 4, "refusals tell nothing");
-        answer(&limits, 1_000, 1_001, [50, 51]);
+        answer(&limits, 1_200, 1_201, [50, 51]);
         assert_eq!(inside(&limits, Door::Checks), 64);
     }
 

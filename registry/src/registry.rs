@@ -12,7 +12,7 @@ use suikang_stream::{Log, Readiness, View, ViewError};
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::Caller;
-use crate::fold::{self, RegistryFold};
+use crate::fold::{self, Keeps, RegistryFold};
 use crate::people::{Claim, LookupError, Person};
 use crate::seal::{self, SealError, SealPurpose, seal_day_at};
 use crate::secrets::NodeSecrets;
@@ -52,8 +52,22 @@ pub struct RunError(#[from] ViewError);
 impl Registry {
     /// Opens the view in `state_dir`; it answers from what it last knew and moves once [`Registry::run`] does.
     pub async fn open(log: Arc<dyn Log>, state_dir: &Path, secrets: NodeSecrets) -> Result<Registry, OpenError> {
+        Self::open_with(Keeps::Everything, log, state_dir, secrets)
+    }
+
+    /// The same for a node that asks for nobody: it keeps the rules, and whatever looks for a person fails.
+    pub async fn open_rules(log: Arc<dyn Log>, state_dir: &Path, secrets: NodeSecrets) -> Result<Registry, OpenError> {
+        Self::open_with(Keeps::Rules, log, state_dir, secrets)
+    }
+
+    fn open_with(
+        keeps: Keeps,
+        log: Arc<dyn Log>,
+        state_dir: &Path,
+        secrets: NodeSecrets,
+    ) -> Result<Registry, OpenError> {
         let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
-        let fold = RegistryFold::new(*secrets.root_public_key(), Arc::clone(&snapshot));
+        let fold = RegistryFold::new(keeps, *secrets.root_public_key(), Arc::clone(&snapshot));
         let view = View::open(state_dir, fold, Arc::clone(&log))?;
         Ok(Registry { inner: Arc::new(Inner { log, view, snapshot, secrets, tokens: TokenCache::default() }) })
     }

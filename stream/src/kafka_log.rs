@@ -177,9 +177,7 @@ fn unreadable(error: &KafkaError) -> ReadError {
         SaslAuthenticationFailed, TopicAuthorizationFailed,
     };
     match error.rdkafka_error_code() {
-        Some(FencedInstanceId) => ReadError::Fatal(
-            "another process has joined the group under this one's name: give each its own `node`".to_owned(),
-        ),
+        Some(FencedInstanceId) => ReadError::Namesake,
         Some(
             Authentication
             | ClusterAuthorizationFailed

@@ -101,6 +101,9 @@ pub enum ReadError {
     /// The log can't be reached now; it may be later.
     #[error("the log is not available: {0}")]
     Unavailable(String),
+    /// Another has this member's place in its group, and had it again after it was taken back.
+    #[error("another process has joined the group under this one's name: give each its own `node`")]
+    Namesake,
     /// It will never work without someone's help.
     #[error("cannot read the log: {0}")]
     Fatal(String),

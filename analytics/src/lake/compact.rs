@@ -25,7 +25,7 @@ use crate::rows::packed;
 use crate::tables::{PARTITION_COLUMN, Table};
 
 /// A merged file has at most so many rows: they are sorted in memory.
-const ROWS: usize = 500_000;
+const ROWS: usize = 300_000;
 /// Files with fewer are small.
 const SMALL: usize = ROWS / 2;
 /// Rows read at once.

@@ -52,7 +52,8 @@ async fn as_a_writer() {
     let config = LogConfig { url, topic_prefix, partitions: 4, kafka, ..LogConfig::default() };
     let log = suikang_stream::open(&config, Access::Write).await.unwrap();
     let state = tempfile::tempdir().unwrap();
-    let registry = Registry::open(Arc::clone(&log), state.path(), NodeSecrets::new(&[1; 32], [2; 32])).await.unwrap();
+    let registry =
+        Registry::open_rules(Arc::clone(&log), state.path(), NodeSecrets::new(&[1; 32], [2; 32])).await.unwrap();
     let writer = Writer::new(settings(lake), log, registry, LakeSecret::new([3; 32]));
     let stop = CancellationToken::new();
     tokio::time::timeout(PATIENCE, writer.run(stop)).await.unwrap_err();

@@ -39,7 +39,7 @@ impl House {
         let config = log.unwrap_or(LogConfig { url, partitions: 4, ..LogConfig::default() });
         let log = suikang_stream::open(&config, Access::Write).await.unwrap();
         let secrets = NodeSecrets::new(&[1; 32], [2; 32]);
-        let registry = Registry::open(Arc::clone(&log), &folder.path().join("state"), secrets).await.unwrap();
+        let registry = Registry::open_rules(Arc::clone(&log), &folder.path().join("state"), secrets).await.unwrap();
         let settings = Settings {
             lake: folder.path().join("lake"),
             commit_interval_s: 1,

@@ -37,7 +37,7 @@ impl House {
         let unlock = Unlock::of(&keys_dir, None);
         keys::init(&keys_dir, &unlock, now_ms).unwrap();
         let secrets = NodeSecrets::load(&keys_dir, &unlock).unwrap();
-        let registry = Registry::open(Arc::clone(&log), &folder.path().join("state"), secrets).await.unwrap();
+        let registry = Registry::open_rules(Arc::clone(&log), &folder.path().join("state"), secrets).await.unwrap();
         let stop = CancellationToken::new();
         tokio::spawn({
             let (registry, stop) = (registry.clone(), stop.clone());

@@ -29,8 +29,17 @@ use ruling::Ruling;
 /// Of the tables below.
 const VERSION: u32 = 1;
 
+/// What a node keeps of the registry. Rules never depend on people, so whoever keeps less comes to the same rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    Everything,
+    /// All but people and claims: enough for who issues and who writes the lake.
+    Rules,
+}
+
 /// Events into tables, and the small ones into memory.
 pub(crate) struct RegistryFold {
+    keeps: Keeps,
     root_public_key: [u8; 32],
     snapshot: Arc<ArcSwap<Snapshot>>,
     /// Rules that the transaction at hand has set; nothing before the first commit, when all are to be loaded.
@@ -39,14 +48,17 @@ pub(crate) struct RegistryFold {
 
 impl RegistryFold {
     /// A fold that publishes its snapshots there and believes key lists signed by this root alone.
-    pub(crate) fn new(root_public_key: [u8; 32], snapshot: Arc<ArcSwap<Snapshot>>) -> Self {
-        Self { root_public_key, snapshot, changed: None }
+    pub(crate) fn new(keeps: Keeps, root_public_key: [u8; 32], snapshot: Arc<ArcSwap<Snapshot>>) -> Self {
+        Self { keeps, root_public_key, snapshot, changed: None }
     }
 }
 
 impl Fold for RegistryFold {
     fn name(&self) -> &'static str {
-        "registry"
+        match self.keeps {
+            Keeps::Everything => "registry",
+            Keeps::Rules => "rules",
+        }
     }
 
     fn version(&self) -> u32 {
@@ -61,13 +73,18 @@ impl Fold for RegistryFold {
         connection.execute_batch(
             "CREATE TABLE rules (entity TEXT PRIMARY KEY, version INTEGER NOT NULL, event BLOB NOT NULL) STRICT;",
         )?;
-        connection.execute_batch(people::TABLES)?;
+        if self.keeps == Keeps::Everything {
+            connection.execute_batch(people::TABLES)?;
+        }
         connection.execute_batch(commands::TABLES)
     }
 
     fn apply(&mut self, transaction: &Transaction<'_>, record: &Record) -> Result<(), FoldError> {
         let event: RegistryEvent =
             avro::decode(&record.payload).map_err(|_| FoldError::Poison("not a registry event of a known schema"))?;
+        if self.keeps == Keeps::Rules && matches!(event.change, Change::PersonSet(_) | Change::ClaimErased(_)) {
+            return Ok(());
+        }
         if commands::is_in_force(transaction, &event.command_id, record.time_ms)? {
             return Ok(());
         }

@@ -25,7 +25,7 @@ pub(crate) struct Deployment {
 /// A registry that follows the log until dropped.
 pub(crate) struct Node {
     pub(crate) registry: Registry,
-    state_dir: PathBuf,
+    pub(crate) state_dir: PathBuf,
     shutdown: DropGuard,
     running: JoinHandle<()>,
 }
@@ -54,13 +54,14 @@ impl Deployment {
             Some(config) => suikang_stream::open(config, Access::Write).await.unwrap(),
             None => Arc::clone(&self.log),
         };
-        let registry = Registry::open(log, &state_dir, secrets).await.unwrap();
-        let shutdown = CancellationToken::new();
-        let running = tokio::spawn({
-            let (registry, shutdown) = (registry.clone(), shutdown.clone());
-            async move { registry.run(shutdown).await.unwrap() }
-        });
-        Node { registry, state_dir, shutdown: shutdown.drop_guard(), running }
+        Node::run(Registry::open(log, &state_dir, secrets).await.unwrap(), state_dir)
+    }
+
+    /// A node that keeps no people.
+    pub(crate) async fn rules_node(&self, name: &str) -> Node {
+        let state_dir = self.folder.path().join(name);
+        let secrets = NodeSecrets::new(&[7; 32], [0; 32]);
+        Node::run(Registry::open_rules(Arc::clone(&self.log), &state_dir, secrets).await.unwrap(), state_dir)
     }
 
     pub(crate) async fn events(&self) -> i64 {
@@ -69,6 +70,15 @@ impl Deployment {
 }
 
 impl Node {
+    fn run(registry: Registry, state_dir: PathBuf) -> Self {
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn({
+            let (registry, shutdown) = (registry.clone(), shutdown.clone());
+            async move { registry.run(shutdown).await.unwrap() }
+        });
+        Self { registry, state_dir, shutdown: shutdown.drop_guard(), running }
+    }
+
     /// Waits until the node knows everything that the log has.
     pub(crate) async fn catch_up(&self, deployment: &Deployment) {
         let events = deployment.events().await;

@@ -3,9 +3,9 @@
 use suikang_registry::{Claim, CommandError, Refusal, Registry};
 use suikang_schemas::Subject;
 use suikang_schemas::declaration::Sealed;
-use suikang_schemas::registry_event::{Change, ClaimErased, PersonSet};
+use suikang_schemas::registry_event::{Change, ClaimErased, HaltSet, PersonSet};
 
-use crate::nodes::{Deployment, command};
+use crate::nodes::{Deployment, Node, command};
 
 const CLAIM: Claim = Claim([3; 32]);
 
@@ -97,4 +97,36 @@ async fn a_person_changed_elsewhere_meanwhile_is_a_conflict() {
     node.registry.submit(command(Some(0), Change::PersonSet(person(1, None)))).await.unwrap();
     let stale = node.registry.submit(command(Some(0), Change::PersonSet(person(1, None)))).await;
     assert!(matches!(stale, Err(CommandError::Conflict { version: 1, .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_asks_for_nobody_has_the_same_rules_and_no_people() {
+    let deployment = Deployment::new().await;
+    let (whole, rules) = (deployment.node("whole").await, deployment.rules_node("rules").await);
+    let halted = |reason: &str| Change::HaltSet(HaltSet { halted: true, reason: reason.to_owned() });
+    let again = command(None, halted("first"));
+    for submitted in [
+        again.clone(),
+        command(Some(0), Change::PersonSet(person(1, Some(CLAIM)))),
+        command(Some(1), halted("second")),
+        command(None, Change::ClaimErased(ClaimErased { claim: CLAIM.0 })),
+        again,
+    ] {
+        whole.registry.submit(submitted).await.unwrap();
+    }
+    for node in [&whole, &rules] {
+        node.catch_up(&deployment).await;
+        assert_eq!(node.registry.snapshot().halt().unwrap().reason, "second");
+    }
+    assert_eq!(format!("{:?}", rules.registry.snapshot()), format!("{:?}", whole.registry.snapshot()));
+    assert!(rules.registry.person(&Subject([1; 16])).await.is_err(), "nobody is not the same as unknown");
+
+    let holds_name = |node: &Node| {
+        let mut files = std::fs::read_dir(&node.state_dir).unwrap();
+        files.any(|file| {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            bytes.windows("张**".len()).any(|window| window == "张**".as_bytes())
+        })
+    };
+    assert!(holds_name(&whole) && !holds_name(&rules), "what isn't kept can't leak");
 }

@@ -160,6 +160,10 @@ impl Thread {
                 if error.is_retryable() {
                     self.items.fail(error);
                 } else {
+                    // Whatever comes of it, this member's partitions are another's.
+                    if !self.owned.is_empty() {
+                        self.items.give(Item::Lost(std::mem::take(&mut self.owned).into_iter().collect()));
+                    }
                     self.items.give(Item::Failed(error));
                     break;
                 }

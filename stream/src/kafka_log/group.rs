@@ -17,13 +17,22 @@ use crate::config::LogConfig;
 use crate::group_lag::GroupLag;
 use crate::log::{Batch, GroupEvent, GroupReader, NextOffsets, ReadError, Record};
 
+/// A named member whose place is taken takes it back, but not twice in so long: two that live under one name would take it in turns. It
+/// must outlast two heartbeats, within which the other takes its turn.
+const TAKEN_TWICE: Duration = Duration::from_secs(60);
+
 pub(super) struct KafkaGroupReader {
     polling: Polling,
+    client: ClientConfig,
+    group_id: String,
+    topic: Topic,
     name: String,
     /// The assignment that the caller was told of last.
     assignment: u64,
     /// What came behind a run of records and is told next.
     held: Option<Item>,
+    /// When this member's place was taken back.
+    taken_back: Option<Instant>,
     lag: GroupLag,
     asker: Arc<BaseConsumer>,
     config: Arc<LogConfig>,
@@ -39,10 +48,36 @@ impl KafkaGroupReader {
     ) -> Result<Self, ReadError> {
         let name = config.physical_name(topic);
         let lag = GroupLag::new(group, topic);
-        let id = format!("{}{group}", config.topic_prefix);
-        let group = Group { id: &id, instance: config.instance.as_deref() };
-        let polling = Polling::start(client, topic, &name, Some(group), NextOffsets::new())?;
-        Ok(Self { polling, name, assignment: 0, held: None, lag, asker, config })
+        let group_id = format!("{}{group}", config.topic_prefix);
+        let polling = Polling::start(client, topic, &name, Some(member(&group_id, &config)), NextOffsets::new())?;
+        Ok(Self {
+            polling,
+            client: client.clone(),
+            group_id,
+            topic,
+            name,
+            assignment: 0,
+            held: None,
+            taken_back: None,
+            lag,
+            asker,
+            config,
+        })
+    }
+
+    /// Joins anew in the place of a member that the broker holds to be another's. A process that stood still past the time-out is told so
+    /// of its own former self, if a request of that one comes after it has joined again; librdkafka's client is of no use from then on.
+    fn take_back(&mut self) -> Result<(), ReadError> {
+        let now = Instant::now();
+        if self.taken_back.is_some_and(|at| now - at < TAKEN_TWICE) {
+            return Err(ReadError::Namesake);
+        }
+        tracing::warn!(topic = %self.topic, "this member's place in its group was taken; taking it back");
+        let group = member(&self.group_id, &self.config);
+        self.polling = Polling::start(&self.client, self.topic, &self.name, Some(group), NextOffsets::new())?;
+        self.assignment = 0;
+        self.taken_back = Some(now);
+        Ok(())
     }
 
     fn watch_lag(&mut self) {
@@ -61,6 +96,10 @@ impl KafkaGroupReader {
         self.lag.given(&records);
         GroupEvent::Records(records)
     }
+}
+
+fn member<'a>(group_id: &'a str, config: &'a LogConfig) -> Group<'a> {
+    Group { id: group_id, instance: config.instance.as_deref() }
 }
 
 #[async_trait]
@@ -91,6 +130,10 @@ impl GroupReader for KafkaGroupReader {
                 Item::Lost(kafka_partitions) => {
                     self.lag.lost(&kafka_partitions);
                     return Ok(GroupEvent::Lost(kafka_partitions));
+                }
+                Item::Failed(ReadError::Namesake) => {
+                    self.take_back()?;
+                    return Ok(GroupEvent::Records(Vec::new()));
                 }
                 Item::Failed(error) => return Err(error),
             }

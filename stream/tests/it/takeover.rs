@@ -180,7 +180,14 @@ async fn a_named_member_comes_back_to_its_partitions_and_nobody_else_notices() {
     let mut again = log.join("named", Topic::Scans).await.unwrap();
     assert_eq!(event(again.as_mut()).await, GroupEvent::Gained(mine.clone()));
 
-    // Of two that go by one name, the later has the place, and the earlier ends and says why.
+    // Its place is taken once, as by its own former self that was late: it takes it back.
+    let mut passing = write(&named("a")).await.join("named", Topic::Scans).await.unwrap();
+    assert_eq!(event(passing.as_mut()).await, GroupEvent::Gained(mine.clone()));
+    assert_eq!(event(again.as_mut()).await, GroupEvent::Lost(mine.clone()));
+    drop(passing);
+    assert_eq!(event(again.as_mut()).await, GroupEvent::Gained(mine.clone()));
+
+    // Of two that go on under one name, one ends and says why.
     let mut namesake = write(&named("a")).await.join("named", Topic::Scans).await.unwrap();
     assert_eq!(event(namesake.as_mut()).await, GroupEvent::Gained(mine));
     let deadline = Instant::now() + super::PATIENCE;
