@@ -142,9 +142,13 @@ impl Room {
         Self { pace: Some(Arc::new(pace)), ..self }
     }
 
+    fn is_full(&self) -> bool {
+        let free = self.places.available_permits();
+        free == 0 || self.pace.as_ref().is_some_and(|pace| self.size.saturating_sub(free) >= pace.open())
+    }
+
     fn admit(&self) -> Option<Admission> {
-        let inside = self.size.saturating_sub(self.places.available_permits());
-        if self.pace.as_ref().is_some_and(|pace| inside >= pace.open()) {
+        if self.is_full() {
             return None;
         }
         let stay =
@@ -180,6 +184,11 @@ impl Limits {
     /// Notes how long the log took to acknowledge an append.
     pub(crate) fn acknowledged(&self, took: Duration) {
         self.log.note(took, Instant::now());
+    }
+
+    /// 503 if nobody would be let in now.
+    pub(crate) fn knock(&self, door: Door) -> Result<(), Problem> {
+        if self.room(door).is_full() { Err(shed(door)) } else { Ok(()) }
     }
 
     /// A place inside, or 503 at once.

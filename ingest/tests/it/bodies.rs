@@ -122,6 +122,33 @@ async fn a_full_door_says_so_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_full_door_asks_nobody_who_they_are() {
+    let (city, _node) = City::new().await;
+    let shut = Settings {
+        declarations_at_once: 0,
+        batches_at_once: 0,
+        checks_at_once: 0,
+        uploads_at_once: 0,
+        ..Settings::default()
+    };
+    let (open, shut) = (city.node("open").await, city.node_with("shut", shut).await);
+    for path in ["/v1/declarations", "/v1/declarations/batch", "/v1/checks", "/v1/scans"] {
+        let unread = || Body::from_stream(futures::stream::pending::<Result<Bytes, Infallible>>());
+        let refused = Post::raw(path, "no token", "application/json", unread()).send(&shut.router).await;
+        assert_eq!(
+            (refused.refused(), refused.headers["retry-after"].as_bytes()),
+            ((503, "overloaded".to_owned()), &b"1"[..]),
+            "{path}"
+        );
+        assert_eq!(
+            Post::raw(path, "no token", "application/json", unread()).send(&open.router).await.status,
+            401,
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn clients_that_stop_sending_keep_nobody_out() {
     let (city, _node) = City::new().await;
     let node = city.node_with("besieged", Settings { checks_at_once: 1, ..Settings::default() }).await;
