@@ -26,8 +26,8 @@ walk: setup ## the whole flow on a real Kafka, as processes that get killed on t
 	@target/debug/walk
 
 trials: setup ## faults one by one under load, on a real Kafka: what must hold is counted; about an hour
-	$(build) --bin suikang --bin trial
-	@target/debug/trial --save benchmarks/results
+	$(build) --release --bin suikang --bin trial
+	@target/release/trial --save benchmarks/results
 
 test: setup ## every test: Rust, a real Kafka, strangers' readers of codes and lake, a real browser
 	@.ci/test.py

@@ -20,7 +20,7 @@ pub struct Settings {
     pub batch_rows: usize,
     /// Declarations being accepted at once; more are told to come again.
     pub declarations_at_once: usize,
-    /// How soon nine of ten people are to be answered, in milliseconds, by the log's acknowledgement: a door that is slower lets fewer in. Where
+    /// How soon nineteen of twenty people are to be answered, in milliseconds, by the log's acknowledgement: a door that is slower lets fewer in. Where
     /// the log takes more than a quarter of it to acknowledge, four times as long as that.
     pub answer_ms: u64,
     /// Declarations waiting for their outcome at once; more get their answer without it.

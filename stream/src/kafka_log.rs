@@ -39,6 +39,7 @@ pub(crate) struct KafkaLog {
     producers: Option<Producers>,
     /// Asks for metadata and watermarks; reads nothing.
     asker: Arc<BaseConsumer>,
+    taken_back: group::TakenBack,
 }
 
 /// A record is sent sooner, or at less cost.
@@ -70,7 +71,7 @@ impl KafkaLog {
             Access::Write => Some(Producers { prompt: producer("0")?, patient: producer("5")? }),
             Access::ReadOnly => None,
         };
-        Ok(Self { config, client, producers, asker })
+        Ok(Self { config, client, producers, asker, taken_back: group::TakenBack::default() })
     }
 
     fn producers(&self) -> Result<&Producers, AppendError> {
@@ -123,6 +124,7 @@ impl Log for KafkaLog {
             &self.client,
             Arc::clone(&self.asker),
             Arc::clone(&self.config),
+            Arc::clone(&self.taken_back),
             group,
             topic,
         )?))

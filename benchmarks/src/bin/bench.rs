@@ -9,8 +9,8 @@
 
 use std::path::PathBuf;
 
-use anyhow::ensure;
 use clap::{Parser, Subcommand};
+use suikang_benchmarks::binary::binary;
 use suikang_benchmarks::measure::servers::{self, Before};
 use suikang_benchmarks::measure::{flow, history};
 use suikang_benchmarks::report::report;
@@ -24,9 +24,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 struct Arguments {
     #[command(subcommand)]
     what: What,
-    /// The binary to run.
-    #[arg(long, default_value = "target/release/suikang", global = true)]
-    suikang: PathBuf,
+    /// The binary to run, instead of the one beside this program.
+    #[arg(long, global = true)]
+    suikang: Option<PathBuf>,
     /// What is drawn follows from it.
     #[arg(long, default_value_t = 1, global = true)]
     seed: u64,
@@ -98,8 +98,7 @@ async fn main() -> anyhow::Result<()> {
     if cfg!(debug_assertions) {
         eprintln!("bench: an unoptimized build measures nothing but itself: build it with --release");
     }
-    let suikang = std::path::absolute(suikang)?;
-    ensure!(suikang.exists(), "{} isn't there; build it, or name another with --suikang", suikang.display());
+    let suikang = binary(suikang)?;
     let (name, figures) = match what {
         What::Flow { people, renewals, checks, uploads, scans, looks } => {
             let plan = flow::Plan { suikang, people, renewals, checks, uploads, scans, looks, seed };

@@ -1,8 +1,9 @@
 //! One fault at a time, under load, on a real Kafka: what must hold is counted, and a claim that doesn't hold fails the program.
 //!
 //! ```text
-//! cargo run -p suikang-benchmarks --bin trial -- issuers               as often as is enough for the claim
-//!                                            … -- issuers --times 3    fewer
+//! cargo build --release --workspace --bins
+//! target/release/trial issuers               as often as is enough for the claim
+//! target/release/trial issuers --times 3     fewer
 //! ```
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum as _};
+use suikang_benchmarks::binary::binary;
 use suikang_benchmarks::report::report;
 use suikang_benchmarks::trials::{Fault, Stage};
 
@@ -30,9 +32,9 @@ struct Arguments {
     /// The run can be had again with it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The binary to run.
-    #[arg(long, default_value = "target/debug/suikang")]
-    suikang: PathBuf,
+    /// The binary to run, instead of the one beside this program.
+    #[arg(long)]
+    suikang: Option<PathBuf>,
     /// Keep logs and lake in this folder, to be looked at.
     #[arg(long)]
     keep: Option<PathBuf>,
@@ -57,7 +59,7 @@ async fn main() -> ExitCode {
 
 async fn inflict(fault: Fault, arguments: &Arguments) -> anyhow::Result<()> {
     let stage = Stage {
-        suikang: std::path::absolute(&arguments.suikang)?,
+        suikang: binary(arguments.suikang.clone())?,
         seed: arguments.seed,
         load: arguments.load,
         keep: arguments.keep.as_ref().map(std::path::absolute).transpose()?,

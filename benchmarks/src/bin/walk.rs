@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use suikang_benchmarks::binary::binary;
 use suikang_benchmarks::walk::{Walk, walk};
 use suikang_stream::testing::Broker;
 
@@ -28,9 +29,9 @@ struct Arguments {
     /// `kafka` or `file`.
     #[arg(long, default_value = "kafka")]
     log: String,
-    /// The binary to run.
-    #[arg(long, default_value = "target/debug/suikang")]
-    suikang: PathBuf,
+    /// The binary to run, instead of the one beside this program.
+    #[arg(long)]
+    suikang: Option<PathBuf>,
     /// Keep everything in this folder instead of a temporary one.
     #[arg(long)]
     keep: Option<PathBuf>,
@@ -59,7 +60,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         other => anyhow::bail!("--log is kafka or file, not {other}"),
     };
     let plan = Walk {
-        suikang: std::path::absolute(&arguments.suikang)?,
+        suikang: binary(arguments.suikang.clone())?,
         folder: arguments.keep.clone().unwrap_or_else(|| temporary.path().join("city")),
         declarations: arguments.declarations,
         scans: arguments.scans,

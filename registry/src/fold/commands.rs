@@ -21,7 +21,17 @@ pub(super) fn is_in_force(connection: &Connection, command_id: &[u8; 16], time_m
         .exists((command_id, Ruling::IN_FORCE, time_ms - REMEMBERED_MS))
 }
 
-/// Notes a ruling, and now and then forgets old ones.
+/// Now and then forgets old ones, at the same records on every node.
+pub(super) fn forget_old(connection: &Connection, record: &Record) -> rusqlite::Result<()> {
+    if record.offset % CLEAN_UP_EVERY == 0 {
+        connection
+            .prepare_cached("DELETE FROM commands WHERE time_ms < ?1")?
+            .execute([record.time_ms - REMEMBERED_MS])?;
+    }
+    Ok(())
+}
+
+/// Notes a ruling.
 pub(super) fn note(
     connection: &Connection,
     command_id: &[u8; 16],
@@ -35,11 +45,6 @@ pub(super) fn note(
         ruling.as_str(),
         ruling.version(),
     ))?;
-    if record.offset % CLEAN_UP_EVERY == 0 {
-        connection
-            .prepare_cached("DELETE FROM commands WHERE time_ms < ?1")?
-            .execute([record.time_ms - REMEMBERED_MS])?;
-    }
     Ok(())
 }
 

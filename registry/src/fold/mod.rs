@@ -29,7 +29,8 @@ use ruling::Ruling;
 /// Of the tables below.
 const VERSION: u32 = 1;
 
-/// What a node keeps of the registry. Rules never depend on people, so whoever keeps less comes to the same rules.
+/// What a node keeps of the registry. Rules never depend on people, and no command about a person has the id of one about a rule (doors
+/// derive theirs, the others are drawn), so whoever keeps less comes to the same rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keeps {
     Everything,
@@ -82,6 +83,7 @@ impl Fold for RegistryFold {
     fn apply(&mut self, transaction: &Transaction<'_>, record: &Record) -> Result<(), FoldError> {
         let event: RegistryEvent =
             avro::decode(&record.payload).map_err(|_| FoldError::Poison("not a registry event of a known schema"))?;
+        commands::forget_old(transaction, record)?;
         if self.keeps == Keeps::Rules && matches!(event.change, Change::PersonSet(_) | Change::ClaimErased(_)) {
             return Ok(());
         }

@@ -76,15 +76,16 @@ impl Polling {
         group: Option<Group<'_>>,
         from: NextOffsets,
     ) -> Result<Self, ReadError> {
+        let assignment = Arc::new(AtomicU64::new(0));
+        let context = Rebalances { assignment: Arc::clone(&assignment), queue: Mutex::default() };
         let consumer: BaseConsumer<Rebalances> =
-            configured(client, group).create_with_context(Rebalances::default()).map_err(|error| unreadable(&error))?;
+            configured(client, group).create_with_context(context).map_err(|error| unreadable(&error))?;
         let consumer = Arc::new(consumer);
         if group.is_some() {
             consumer.subscribe(&[name]).map_err(|error| unreadable(&error))?;
         }
         let (giver, items) = handover();
         let (starts, started) = commands::channel();
-        let assignment = Arc::new(AtomicU64::new(0));
         let mut thread = Thread {
             consumer: Arc::clone(&consumer),
             topic,
@@ -105,17 +106,20 @@ impl Polling {
         Ok(Self { items, consumer, starts, assignment })
     }
 
-    /// Delivers this partition from here on, if it still is the reader's by this assignment.
-    pub(super) fn start_at(&self, assignment: u64, kafka_partition: i32, next_offset: i64) -> Result<(), ReadError> {
-        self.starts
-            .send(Start { assignment, kafka_partition, next_offset })
-            .map_err(|_| ReadError::Unavailable("the reading thread has ended".to_owned()))
+    /// Delivers this partition from here on, if it still is the reader's by this assignment. A thread that has ended said why among its items.
+    pub(super) fn start_at(&self, assignment: u64, kafka_partition: i32, next_offset: i64) {
+        let _ = self.starts.send(Start { assignment, kafka_partition, next_offset });
     }
 
-    /// Whether this is the assignment that the member has now.
-    pub(super) fn is_current(&self, assignment: u64) -> bool {
-        self.assignment.load(Ordering::Acquire) == assignment
+    /// The assignment that the member has now.
+    pub(super) fn assignment(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.assignment)
     }
+}
+
+/// How long a member of this client's may be silent.
+pub(super) fn session_timeout_ms(client: &ClientConfig) -> u32 {
+    client.get("session.timeout.ms").and_then(|asked| asked.parse().ok()).unwrap_or(SESSION_TIMEOUT_MS)
 }
 
 fn configured(client: &ClientConfig, group: Option<Group<'_>>) -> ClientConfig {
@@ -127,8 +131,7 @@ fn configured(client: &ClientConfig, group: Option<Group<'_>>) -> ClientConfig {
     if let Some(instance) = group.and_then(|group| group.instance) {
         config.set("group.instance.id", instance);
     }
-    let session_timeout_ms =
-        config.get("session.timeout.ms").and_then(|asked| asked.parse().ok()).unwrap_or(SESSION_TIMEOUT_MS);
+    let session_timeout_ms = session_timeout_ms(client);
     config.set("session.timeout.ms", session_timeout_ms.to_string());
     if config.get("heartbeat.interval.ms").is_none() {
         config.set("heartbeat.interval.ms", (session_timeout_ms / 4).max(1).to_string());
@@ -160,17 +163,26 @@ impl Thread {
                 if error.is_retryable() {
                     self.items.fail(error);
                 } else {
-                    // Whatever comes of it, this member's partitions are another's.
-                    if !self.owned.is_empty() {
-                        self.items.give(Item::Lost(std::mem::take(&mut self.owned).into_iter().collect()));
-                    }
-                    self.items.give(Item::Failed(error));
-                    break;
+                    return self.end(error);
                 }
             }
         }
         // A group hears at once that its member has left.
         self.consumer.unsubscribe();
+    }
+
+    /// Tells why nothing more comes.
+    fn end(mut self, error: ReadError) {
+        if matches!(error, ReadError::Namesake) {
+            // The member's place is another's, and so are its partitions. There is nothing to leave.
+            self.assignment.fetch_add(1, Ordering::AcqRel);
+            if !self.owned.is_empty() {
+                self.items.give(Item::Lost(std::mem::take(&mut self.owned).into_iter().collect()));
+            }
+        } else {
+            self.consumer.unsubscribe();
+        }
+        self.items.give(Item::Failed(error));
     }
 
     fn step(&mut self) -> Result<(), ReadError> {
@@ -233,8 +245,7 @@ impl Thread {
         Ok(false)
     }
 
-    fn rebalanced(&mut self, Rebalanced { gained, kafka_partitions }: Rebalanced) {
-        let assignment = self.assignment.fetch_add(1, Ordering::AcqRel) + 1;
+    fn rebalanced(&mut self, Rebalanced { gained, assignment, kafka_partitions }: Rebalanced) {
         // Nothing is delivered of a lost partition, nor of a gained one before it is started.
         self.next_offsets.retain(|kafka_partition, _| !kafka_partitions.contains(kafka_partition));
         if gained {
@@ -296,14 +307,17 @@ fn record(topic: Topic, message: &BorrowedMessage<'_>) -> Record {
 }
 
 /// Collects what the group decides, while the thread polls.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Rebalances {
+    /// Counts what the group decided.
+    assignment: Arc<AtomicU64>,
     queue: Mutex<VecDeque<Rebalanced>>,
 }
 
 #[derive(Debug)]
 struct Rebalanced {
     gained: bool,
+    assignment: u64,
     kafka_partitions: Vec<i32>,
 }
 
@@ -320,10 +334,16 @@ impl ConsumerContext for Rebalances {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, response: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let kafka_partitions = list.elements().iter().map(|element| element.partition()).collect();
         let gained = response == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        // Before librdkafka is answered and joins again: what is stored after that goes under another membership, and would fence this one.
+        let assignment = self.assignment.fetch_add(1, Ordering::AcqRel) + 1;
         let answered = if gained { consumer.assign(&TopicPartitionList::new()) } else { consumer.unassign() };
         if let Err(error) = answered {
             tracing::warn!(%error, "an assignment was not taken");
         }
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(Rebalanced { gained, kafka_partitions });
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(Rebalanced {
+            gained,
+            assignment,
+            kafka_partitions,
+        });
     }
 }

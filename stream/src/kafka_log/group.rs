@@ -1,25 +1,30 @@
 //! Reading partitions that a consumer group assigned.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use suikang_schemas::Topic;
 use tokio::time::Instant;
 
-use super::consumer::{Group, Polling};
+use super::consumer::{Group, Polling, session_timeout_ms};
 use super::handover::Item;
 use super::{PATIENCE, extents, unreadable};
 use crate::config::LogConfig;
 use crate::group_lag::GroupLag;
 use crate::log::{Batch, GroupEvent, GroupReader, NextOffsets, ReadError, Record};
 
-/// A named member whose place is taken takes it back, but not twice in so long: two that live under one name would take it in turns. It
-/// must outlast two heartbeats, within which the other takes its turn.
+/// A named member whose place is taken takes it back, but not twice in so long, nor in the time that a member may be silent: two that live
+/// under one name would take it in turns, each within two heartbeats.
 const TAKEN_TWICE: Duration = Duration::from_secs(60);
+
+/// When a process took back its place in a group, by the group's id. Its readers come and go.
+pub(super) type TakenBack = Arc<Mutex<BTreeMap<String, Instant>>>;
 
 pub(super) struct KafkaGroupReader {
     polling: Polling,
@@ -31,8 +36,7 @@ pub(super) struct KafkaGroupReader {
     assignment: u64,
     /// What came behind a run of records and is told next.
     held: Option<Item>,
-    /// When this member's place was taken back.
-    taken_back: Option<Instant>,
+    taken_back: TakenBack,
     lag: GroupLag,
     asker: Arc<BaseConsumer>,
     config: Arc<LogConfig>,
@@ -43,6 +47,7 @@ impl KafkaGroupReader {
         client: &ClientConfig,
         asker: Arc<BaseConsumer>,
         config: Arc<LogConfig>,
+        taken_back: TakenBack,
         group: &str,
         topic: Topic,
     ) -> Result<Self, ReadError> {
@@ -58,7 +63,7 @@ impl KafkaGroupReader {
             name,
             assignment: 0,
             held: None,
-            taken_back: None,
+            taken_back,
             lag,
             asker,
             config,
@@ -68,15 +73,19 @@ impl KafkaGroupReader {
     /// Joins anew in the place of a member that the broker holds to be another's. A process that stood still past the time-out is told so
     /// of its own former self, if a request of that one comes after it has joined again; librdkafka's client is of no use from then on.
     fn take_back(&mut self) -> Result<(), ReadError> {
-        let now = Instant::now();
-        if self.taken_back.is_some_and(|at| now - at < TAKEN_TWICE) {
+        let twice = TAKEN_TWICE.max(Duration::from_millis(session_timeout_ms(&self.client).into()));
+        let mut taken_back = self.taken_back.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken_back.get(&self.group_id).is_some_and(|at| at.elapsed() < twice) {
             return Err(ReadError::Namesake);
         }
         tracing::warn!(topic = %self.topic, "this member's place in its group was taken; taking it back");
         let group = member(&self.group_id, &self.config);
-        self.polling = Polling::start(&self.client, self.topic, &self.name, Some(group), NextOffsets::new())?;
+        let polling = Polling::start(&self.client, self.topic, &self.name, Some(group), NextOffsets::new())?;
+        let former = std::mem::replace(&mut self.polling, polling);
+        // Its threads end in their own time.
+        drop(tokio::task::spawn_blocking(move || drop(former)));
         self.assignment = 0;
-        self.taken_back = Some(now);
+        taken_back.insert(self.group_id.clone(), Instant::now());
         Ok(())
     }
 
@@ -132,7 +141,7 @@ impl GroupReader for KafkaGroupReader {
                     return Ok(GroupEvent::Lost(kafka_partitions));
                 }
                 Item::Failed(ReadError::Namesake) => {
-                    self.take_back()?;
+                    self.take_back().inspect_err(|_| self.held = Some(Item::Failed(ReadError::Namesake)))?;
                     return Ok(GroupEvent::Records(Vec::new()));
                 }
                 Item::Failed(error) => return Err(error),
@@ -149,7 +158,8 @@ impl GroupReader for KafkaGroupReader {
 
     fn start_at(&mut self, kafka_partition: i32, next_offset: i64) -> Result<(), ReadError> {
         self.lag.started(kafka_partition, next_offset);
-        self.polling.start_at(self.assignment, kafka_partition, next_offset)
+        self.polling.start_at(self.assignment, kafka_partition, next_offset);
+        Ok(())
     }
 
     async fn committed(&mut self, kafka_partitions: &[i32]) -> Result<NextOffsets, ReadError> {
@@ -170,18 +180,22 @@ impl GroupReader for KafkaGroupReader {
 
     async fn commit(&mut self, next_offsets: &NextOffsets) -> Result<(), ReadError> {
         use RDKafkaErrorCode::{FencedInstanceId, IllegalGeneration, RebalanceInProgress, UnknownMemberId};
-        // What was read under an earlier assignment is another's to store: it may have come further already.
-        if !self.polling.is_current(self.assignment) {
-            tracing::debug!("offsets were not stored: the group has moved on");
-            return Ok(());
-        }
         let mut list = TopicPartitionList::new();
         for (&kafka_partition, &next_offset) in next_offsets {
             list.add_partition_offset(&self.name, kafka_partition, Offset::Offset(next_offset))
                 .map_err(|error| unreadable(&error))?;
         }
-        let consumer = Arc::clone(&self.polling.consumer);
-        let committed = tokio::task::spawn_blocking(move || consumer.commit(&list, CommitMode::Sync)).await;
+        let (consumer, mine, current) =
+            (Arc::clone(&self.polling.consumer), self.assignment, self.polling.assignment());
+        let committed = tokio::task::spawn_blocking(move || {
+            // What was read under an earlier assignment is another's to store: it may have come further already.
+            if current.load(Ordering::Acquire) == mine {
+                consumer.commit(&list, CommitMode::Sync)
+            } else {
+                Err(KafkaError::ConsumerCommit(IllegalGeneration))
+            }
+        })
+        .await;
         match committed.map_err(|_| ReadError::Fatal("a thread broke".to_owned()))? {
             Ok(()) => Ok(()),
             // The partitions are another's by now, and so is the offset: whoever has them does the work again, to the same end.

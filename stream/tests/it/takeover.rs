@@ -183,6 +183,11 @@ async fn a_named_member_comes_back_to_its_partitions_and_nobody_else_notices() {
     // Its place is taken once, as by its own former self that was late: it takes it back.
     let mut passing = write(&named("a")).await.join("named", Topic::Scans).await.unwrap();
     assert_eq!(event(passing.as_mut()).await, GroupEvent::Gained(mine.clone()));
+    // It hears of that after two heartbeats at most, whatever it is about to say of its partitions.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    for &kafka_partition in &mine {
+        again.start_at(kafka_partition, 0).unwrap();
+    }
     assert_eq!(event(again.as_mut()).await, GroupEvent::Lost(mine.clone()));
     drop(passing);
     assert_eq!(event(again.as_mut()).await, GroupEvent::Gained(mine.clone()));
