@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{MethodRouter, post};
+use axum::routing::post;
 use suikang_registry::http::Problem;
 
 use crate::doors::Doors;
@@ -13,13 +13,12 @@ use crate::{checks, declarations, scans};
 
 /// The routes of this stage.
 pub fn router(doors: Doors) -> Router {
-    let at =
-        |door: Door, route: MethodRouter<Doors>| route.route_layer(from_fn_with_state((doors.clone(), door), knock));
+    let at = |door| from_fn_with_state((doors.clone(), door), knock);
     Router::new()
-        .route("/v1/declarations", at(Door::Declarations, post(declarations::one::post)))
-        .route("/v1/declarations/batch", at(Door::Batches, post(declarations::batch::post)))
-        .route("/v1/checks", at(Door::Checks, post(checks::post)))
-        .route("/v1/scans", at(Door::Scans, post(scans::post)))
+        .route("/v1/declarations", post(declarations::one::post).route_layer(at(Door::Declarations)))
+        .route("/v1/declarations/batch", post(declarations::batch::post).route_layer(at(Door::Batches)))
+        .route("/v1/checks", post(checks::post).route_layer(at(Door::Checks)))
+        .route("/v1/scans", post(scans::post).route_layer(at(Door::Scans)))
         .with_state(doors.clone())
 }
 
