@@ -2,7 +2,7 @@
 //! the system wrote or answered. Sealed is the only form in which they may be anywhere.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -90,9 +90,10 @@ async fn send_everywhere(city: &DemoCity) -> String {
         let request = http().post(format!("{}{path}", city.url)).bearer_auth(token);
         let request = request.header("content-type", content_type).header("prefer", "wait=10").body(body);
         // A city lives beside it: a door may be full for a moment, and says so.
+        let deadline = Instant::now() + Duration::from_secs(30);
         let answer = loop {
             let answer = request.try_clone().unwrap().send().await.unwrap();
-            if !answer.headers().contains_key("retry-after") {
+            if !answer.headers().contains_key("retry-after") || Instant::now() > deadline {
                 break answer;
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
