@@ -52,9 +52,10 @@ impl Server {
         if let Before::Acknowledged { url, linger_ms } = before {
             command.args(["--broker", url, "--linger-ms", linger_ms]);
         }
-        let server = Self { child: command.spawn()?, address };
+        let mut server = Self { child: command.spawn()?, address };
         let deadline = Instant::now() + Duration::from_secs(10);
         while tokio::net::TcpStream::connect(&server.address).await.is_err() {
+            ensure!(server.child.try_wait()?.is_none(), "the server that answers alike has ended");
             ensure!(Instant::now() < deadline, "the server that answers alike doesn't answer");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

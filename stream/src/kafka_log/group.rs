@@ -27,11 +27,8 @@ const TAKEN_TWICE: Duration = Duration::from_secs(60);
 pub(super) type TakenBack = Arc<Mutex<BTreeMap<String, Instant>>>;
 
 pub(super) struct KafkaGroupReader {
+    membership: Membership,
     polling: Polling,
-    client: ClientConfig,
-    group_id: String,
-    topic: Topic,
-    name: String,
     /// The assignment that the caller was told of last.
     assignment: u64,
     /// What came behind a run of records and is told next.
@@ -39,7 +36,23 @@ pub(super) struct KafkaGroupReader {
     taken_back: TakenBack,
     lag: GroupLag,
     asker: Arc<BaseConsumer>,
+}
+
+/// What a member joins by, and joins by again.
+struct Membership {
+    client: ClientConfig,
     config: Arc<LogConfig>,
+    group_id: String,
+    topic: Topic,
+    /// The topic's.
+    name: String,
+}
+
+impl Membership {
+    fn join(&self) -> Result<Polling, ReadError> {
+        let group = Group { id: &self.group_id, instance: self.config.instance.as_deref() };
+        Polling::start(&self.client, self.topic, &self.name, Some(group), NextOffsets::new())
+    }
 }
 
 impl KafkaGroupReader {
@@ -51,47 +64,38 @@ impl KafkaGroupReader {
         group: &str,
         topic: Topic,
     ) -> Result<Self, ReadError> {
-        let name = config.physical_name(topic);
-        let lag = GroupLag::new(group, topic);
-        let group_id = format!("{}{group}", config.topic_prefix);
-        let polling = Polling::start(client, topic, &name, Some(member(&group_id, &config)), NextOffsets::new())?;
-        Ok(Self {
-            polling,
+        let membership = Membership {
             client: client.clone(),
-            group_id,
+            group_id: format!("{}{group}", config.topic_prefix),
             topic,
-            name,
-            assignment: 0,
-            held: None,
-            taken_back,
-            lag,
-            asker,
+            name: config.physical_name(topic),
             config,
-        })
+        };
+        let (polling, lag) = (membership.join()?, GroupLag::new(group, topic));
+        Ok(Self { membership, polling, assignment: 0, held: None, taken_back, lag, asker })
     }
 
     /// Joins anew in the place of a member that the broker holds to be another's. A process that stood still past the time-out is told so
     /// of its own former self, if a request of that one comes after it has joined again; librdkafka's client is of no use from then on.
     fn take_back(&mut self) -> Result<(), ReadError> {
-        let twice = TAKEN_TWICE.max(Duration::from_millis(session_timeout_ms(&self.client).into()));
+        let Membership { client, group_id, topic, .. } = &self.membership;
+        let twice = TAKEN_TWICE.max(Duration::from_millis(session_timeout_ms(client).into()));
         let mut taken_back = self.taken_back.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken_back.get(&self.group_id).is_some_and(|at| at.elapsed() < twice) {
+        if taken_back.get(group_id).is_some_and(|at| at.elapsed() < twice) {
             return Err(ReadError::Namesake);
         }
-        tracing::warn!(topic = %self.topic, "this member's place in its group was taken; taking it back");
-        let group = member(&self.group_id, &self.config);
-        let polling = Polling::start(&self.client, self.topic, &self.name, Some(group), NextOffsets::new())?;
-        let former = std::mem::replace(&mut self.polling, polling);
+        tracing::warn!(%topic, "this member's place in its group was taken; taking it back");
+        let former = std::mem::replace(&mut self.polling, self.membership.join()?);
         // Its threads end in their own time.
         drop(tokio::task::spawn_blocking(move || drop(former)));
         self.assignment = 0;
-        taken_back.insert(self.group_id.clone(), Instant::now());
+        taken_back.insert(group_id.clone(), Instant::now());
         Ok(())
     }
 
     fn watch_lag(&mut self) {
         if let Some(given) = self.lag.due() {
-            let (asker, config) = (Arc::clone(&self.asker), Arc::clone(&self.config));
+            let (asker, config) = (Arc::clone(&self.asker), Arc::clone(&self.membership.config));
             // Nobody waits for it, and a broker that is away has no end to compare with.
             drop(tokio::task::spawn_blocking(move || {
                 if let Ok(extents) = extents(&asker, &config, given.topic) {
@@ -105,10 +109,6 @@ impl KafkaGroupReader {
         self.lag.given(&records);
         GroupEvent::Records(records)
     }
-}
-
-fn member<'a>(group_id: &'a str, config: &'a LogConfig) -> Group<'a> {
-    Group { id: group_id, instance: config.instance.as_deref() }
 }
 
 #[async_trait]
@@ -165,7 +165,7 @@ impl GroupReader for KafkaGroupReader {
     async fn committed(&mut self, kafka_partitions: &[i32]) -> Result<NextOffsets, ReadError> {
         let mut list = TopicPartitionList::new();
         for kafka_partition in kafka_partitions {
-            list.add_partition(&self.name, *kafka_partition);
+            list.add_partition(&self.membership.name, *kafka_partition);
         }
         let consumer = Arc::clone(&self.polling.consumer);
         let stored = tokio::task::spawn_blocking(move || consumer.committed_offsets(list, PATIENCE)).await;
@@ -182,7 +182,7 @@ impl GroupReader for KafkaGroupReader {
         use RDKafkaErrorCode::{FencedInstanceId, IllegalGeneration, RebalanceInProgress, UnknownMemberId};
         let mut list = TopicPartitionList::new();
         for (&kafka_partition, &next_offset) in next_offsets {
-            list.add_partition_offset(&self.name, kafka_partition, Offset::Offset(next_offset))
+            list.add_partition_offset(&self.membership.name, kafka_partition, Offset::Offset(next_offset))
                 .map_err(|error| unreadable(&error))?;
         }
         let (consumer, mine, current) =
