@@ -13,6 +13,8 @@ mod uploads;
 use arrow::array::RecordBatch;
 use suikang_schemas::DeclarationId;
 use suikang_schemas::avro::DecodeError;
+use suikang_schemas::columns::Decoder;
+use suikang_schemas::scan::ScanUpload;
 use suikang_stream::Record;
 
 use crate::pseudonym::LakeSecret;
@@ -23,10 +25,11 @@ pub(crate) use columns::{Possible, local_day_and_hour, rows_between};
 pub(crate) use uploads::{Upload, Uploads, field, primitive};
 
 /// Makes rows of one partition of one table, and remembers what it has counted.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct RowMaker {
     table: Table,
     secret: LakeSecret,
+    uploads: Decoder<ScanUpload>,
     numbers: SeenNumbers,
     declarations: SeenDeclarations,
 }
@@ -48,7 +51,7 @@ impl RowMaker {
 
     /// A maker that has counted these scans, or these declarations' outcomes.
     pub(crate) fn knowing(table: Table, secret: LakeSecret, numbers: SeenNumbers) -> Self {
-        Self { table, secret, numbers, declarations: SeenDeclarations::default() }
+        Self { table, secret, uploads: Decoder::default(), numbers, declarations: SeenDeclarations::default() }
     }
 
     /// What it has counted by number.
@@ -77,7 +80,10 @@ impl RowMaker {
     pub fn packed(&mut self, records: &[Record]) -> Rows {
         let mut poison = Vec::new();
         let batch = match self.table {
-            Table::Scans => scans::rows(records, &mut self.numbers, &self.secret, &mut poison),
+            Table::Scans => {
+                let uploads = Uploads::decode(&mut self.uploads, records, &mut poison);
+                scans::rows(uploads, &mut self.numbers, &self.secret)
+            }
             Table::Declarations => declarations::rows(records, &mut self.declarations, &self.secret, &mut poison),
             Table::Outcomes => {
                 let (numbers, declarations) = (&mut self.numbers, &mut self.declarations);

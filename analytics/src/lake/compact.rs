@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::{ArrayRef, Date32Array, RecordBatch};
 use arrow::compute::cast;
@@ -55,9 +56,12 @@ impl LakeTable {
         let mut any = false;
         for (day, small) in self.small().map_err(|error| self.delta_error(error))? {
             for group in groups(small) {
+                let (started, files) = (Instant::now(), group.len());
+                let rows: usize = group.iter().map(|file| file.rows).sum();
                 let merged = self.merge(day, group).await.map_err(|error| self.delta_error(error))?;
                 fail_point(COMPACTION);
                 any |= self.replace(merged).await?;
+                tracing::info!(table = self.table.name(), day, files, rows, took = ?started.elapsed(), "merged");
             }
         }
         Ok(any)

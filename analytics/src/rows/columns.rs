@@ -102,7 +102,7 @@ impl Columns {
 
     pub(super) fn when(self, at_ms: &[i64]) -> Self {
         let (days, hours): (Vec<_>, Vec<_>) = at_ms.iter().map(|at_ms| local_day_and_hour(*at_ms)).unzip();
-        self.times(at_ms.iter().map(|at_ms| Some(*at_ms))).push(Date32Array::from(days)).push(Int32Array::from(hours))
+        self.moments(at_ms).push(Date32Array::from(days)).push(Int32Array::from(hours))
     }
 
     /// Where, of each of these keys.
@@ -119,6 +119,11 @@ impl Columns {
     ) -> Self {
         let texts: StringArray = places.iter().map(|place| text(place)).collect();
         self.push(DictionaryArray::new(keys.clone(), Arc::new(texts)))
+    }
+
+    pub(super) fn moments(self, at_ms: &[i64]) -> Self {
+        let at_us = at_ms.iter().map(|at_ms| at_ms * 1000);
+        self.push(TimestampMicrosecondArray::from_iter_values(at_us).with_timezone("UTC"))
     }
 
     pub(super) fn times(self, times_ms: impl Iterator<Item = Option<i64>>) -> Self {

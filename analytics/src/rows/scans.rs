@@ -3,19 +3,16 @@
 //! What is one for a whole upload is written as often as it has scans, and of places only numbers: the batch is packed (`packed.rs`).
 
 use std::collections::HashMap;
-use std::iter::repeat_n;
+use std::iter::{RepeatN, repeat_n};
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array as _, AsArray as _, Int32Array, ListArray, PrimitiveArray, RecordBatch, StructArray, UInt64Array,
+    Array as _, AsArray as _, Int32Array, Int64Array, ListArray, PrimitiveArray, RecordBatch, StructArray, UInt64Array,
 };
 use arrow::compute::take;
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Int32Type, Int64Type, TimestampMillisecondType};
-use suikang_schemas::avro::DecodeError;
-use suikang_schemas::columns::Decoder;
-use suikang_schemas::{AreaCode, CodeId};
-use suikang_stream::Record;
+use suikang_schemas::AreaCode;
 
 use super::columns::Columns;
 use super::packed;
@@ -39,15 +36,18 @@ impl Run<'_> {
         };
         at(self.seqs.start)..at(self.seqs.end)
     }
+
+    /// What is the same for all of its scans.
+    fn all<T: Clone>(&self, value: T) -> RepeatN<T> {
+        repeat_n(value, self.scans().len())
+    }
 }
 
 pub(super) fn rows(
-    records: &[Record],
+    Uploads { uploads, scans }: Uploads<'_>,
     seen: &mut SeenNumbers,
     secret: &LakeSecret,
-    poison: &mut Vec<(usize, DecodeError)>,
 ) -> RecordBatch {
-    let Uploads { uploads, scans } = Uploads::decode(&mut Decoder::default(), records, poison);
     let mut runs = Vec::with_capacity(uploads.len());
     for upload in &uploads {
         let new = seen.insert_all(upload.device_epoch, upload.first_seq, upload.last_seq());
@@ -61,45 +61,44 @@ pub(super) fn rows(
     Columns::default()
         .when(primitive::<TimestampMillisecondType>(&scans, "scanned_at").values())
         .places(&places, &keys)
-        .numbers(each(&runs, |run| run.upload.device_epoch))
-        .numbers(runs.iter().flat_map(|run| run.seqs.clone()))
-        .times(each(&runs, |run| Some(run.upload.received_at_ms)))
+        .push(Int64Array::from(each(&runs, |run| run.all(run.upload.device_epoch))))
+        .push(Int64Array::from(each(&runs, |run| run.seqs.clone())))
+        .moments(&each(&runs, |run| run.all(run.upload.received_at_ms)))
         .packed(&places, &keys, |place| Some(place.as_str()))
         .push_array(field(&scans, "direction"))
         .push_array(field(&scans, "shown"))
         .push_array(field(&scans, "verdict"))
         .push(reasons(&scans))
-        .optional_numbers(codes.iter().map(|code| Some(secret.code_ref(&CodeId(code?.try_into().ok()?)))))
+        .push(secret.code_refs(codes))
         .push_array(field(&scans, "status"))
         .push_array(field(&scans, "temperature_tenths_celsius"))
         .push(of_vehicles::<Int64Type>(vehicles, "group"))
-        .optional_numbers(plates.iter().map(|plate| Some(secret.plate_ref(plate?))))
+        .push(secret.plate_refs(&plates))
         .push(of_vehicles::<Int32Type>(vehicles, "heads"))
         .push_array(field(&scans, "offline"))
-        .positions(each(&runs, |run| run.upload.record))
+        .push(Int32Array::from(each(&runs, |run| run.all(run.upload.record.kafka_partition))))
+        .push(Int64Array::from(each(&runs, |run| run.all(run.upload.record.offset))))
         .batch(packed::schema(Table::Scans))
 }
 
-/// Something of a run, for each of its scans.
-fn each<'r, T: Clone>(runs: &'r [Run<'r>], of: impl Fn(&'r Run<'r>) -> T + Clone) -> impl Iterator<Item = T> + Clone {
-    runs.iter().flat_map(move |run| repeat_n(of(run), run.scans().len()))
+/// Something of each scan.
+fn each<'r, T, Of: IntoIterator<Item = T>>(runs: &'r [Run<'r>], mut of: impl FnMut(&'r Run<'r>) -> Of) -> Vec<T> {
+    let mut each = Vec::with_capacity(runs.iter().map(|run| run.scans().len()).sum());
+    runs.iter().for_each(|run| each.extend(of(run)));
+    each
 }
 
 /// The different gates, and the number of each scan's among them.
 fn places<'r>(runs: &'r [Run<'r>]) -> (Vec<&'r AreaCode>, Int32Array) {
     let (mut places, mut numbers) = (Vec::new(), HashMap::new());
-    let of_runs: Vec<_> = runs
-        .iter()
-        .map(|run| {
-            let place = &run.upload.checkpoint;
-            let number = *numbers.entry(place).or_insert_with(|| {
-                places.push(place);
-                i32::try_from(places.len() - 1).expect("no more gates than records")
-            });
-            repeat_n(number, run.scans().len())
-        })
-        .collect();
-    (places, Int32Array::from_iter_values(of_runs.into_iter().flatten()))
+    let keys = each(runs, |run| {
+        let place = &run.upload.checkpoint;
+        run.all(*numbers.entry(place).or_insert_with(|| {
+            places.push(place);
+            i32::try_from(places.len() - 1).expect("no more gates than records")
+        }))
+    });
+    (places, keys.into())
 }
 
 /// The scans of these runs.
@@ -107,7 +106,7 @@ fn only(scans: &StructArray, runs: &[Run<'_>]) -> StructArray {
     if runs.iter().map(|run| run.scans().len()).sum::<usize>() == scans.len() {
         return scans.clone();
     }
-    let kept: UInt64Array = runs.iter().flat_map(Run::scans).map(|scan| scan as u64).collect();
+    let kept = UInt64Array::from(each(runs, |run| run.scans().map(|scan| scan as u64)));
     take(scans, &kept, None).expect("scans of these uploads").as_struct().clone()
 }
 

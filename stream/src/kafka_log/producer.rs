@@ -39,7 +39,8 @@ const PROMISE: [(&str, &str); 2] = [("enable.idempotence", "true"), ("acks", "al
 pub(super) struct Producer {
     client: ClientConfig,
     topics: Vec<(Topic, String, i32)>,
-    producer: RwLock<Arc<Polled>>,
+    /// Made for the first record: many processes have none to append.
+    producer: RwLock<Option<Arc<Polled>>>,
 }
 
 type Delivered = KafkaResult<Position>;
@@ -109,12 +110,24 @@ impl Producer {
         }
         let topics =
             Topic::ALL.iter().map(|&topic| (topic, config.physical_name(topic), config.partitions_of(topic))).collect();
-        let producer = RwLock::new(Polled::start(&client)?);
-        Ok(Self { client, topics, producer })
+        // A property that librdkafka doesn't know shows here, not at the first record.
+        client.create_native_config()?;
+        Ok(Self { client, topics, producer: RwLock::default() })
+    }
+
+    fn producer(&self) -> KafkaResult<Arc<Polled>> {
+        if let Some(producer) = &*self.producer.read().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(Arc::clone(producer));
+        }
+        let mut producer = self.producer.write().unwrap_or_else(PoisonError::into_inner);
+        match &*producer {
+            Some(producer) => Ok(Arc::clone(producer)),
+            None => Ok(Arc::clone(producer.insert(Polled::start(&self.client)?))),
+        }
     }
 
     pub(super) async fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Result<Vec<Position>, AppendError> {
-        let producer = Arc::clone(&self.producer.read().unwrap_or_else(PoisonError::into_inner));
+        let producer = self.producer().map_err(|error| AppendError::Unavailable(error.to_string()))?;
         let (_, name, partitions) =
             self.topics.iter().find(|(known, ..)| *known == topic).expect("every topic has a name");
         let mut deliveries = Vec::with_capacity(records.len());
@@ -140,7 +153,7 @@ impl Producer {
             TopicAuthorizationFailed,
         };
         if producer.producer.client().fatal_error().is_some() {
-            self.replace();
+            self.let_go();
         }
         match error.rdkafka_error_code() {
             Some(MessageSizeTooLarge) => AppendError::TooLarge,
@@ -151,16 +164,11 @@ impl Producer {
         }
     }
 
-    /// An idempotent producer that lost track of its sequence refuses everything for ever after; a new one starts another sequence. What the
-    /// old one had in hand was not acknowledged, so its callers send again.
-    fn replace(&self) {
+    /// An idempotent producer that lost track of its sequence refuses everything for ever after; the next record has a new one, which starts
+    /// another sequence. What the old one had in hand was not acknowledged, so its callers send again.
+    fn let_go(&self) {
         let mut producer = self.producer.write().unwrap_or_else(PoisonError::into_inner);
-        if producer.producer.client().fatal_error().is_some() {
-            match Polled::start(&self.client) {
-                Ok(fresh) => *producer = fresh,
-                Err(error) => tracing::error!(%error, "the producer broke and cannot be replaced"),
-            }
-        }
+        producer.take_if(|producer| producer.producer.client().fatal_error().is_some());
     }
 }
 
