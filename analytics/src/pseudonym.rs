@@ -97,5 +97,7 @@ mod tests {
         };
         assert_eq!(secret.code_refs(&column), of_each(&ids));
         assert_eq!(secret.code_refs(&column.slice(7, 20)), of_each(&ids[7..27]));
+        let plates = secret.plate_refs(&Int64Array::from(vec![None, Some(5), None, Some(5)]).slice(1, 3));
+        assert!(plates.is_valid(0) && plates.is_null(1) && plates.value(0) == plates.value(2));
     }
 }

@@ -29,7 +29,8 @@ pub(crate) use uploads::{Upload, Uploads, field, primitive};
 pub struct RowMaker {
     table: Table,
     secret: LakeSecret,
-    uploads: Decoder<ScanUpload>,
+    /// Made for the first uploads.
+    uploads: Option<Decoder<ScanUpload>>,
     numbers: SeenNumbers,
     declarations: SeenDeclarations,
 }
@@ -51,7 +52,7 @@ impl RowMaker {
 
     /// A maker that has counted these scans, or these declarations' outcomes.
     pub(crate) fn knowing(table: Table, secret: LakeSecret, numbers: SeenNumbers) -> Self {
-        Self { table, secret, uploads: Decoder::default(), numbers, declarations: SeenDeclarations::default() }
+        Self { table, secret, uploads: None, numbers, declarations: SeenDeclarations::default() }
     }
 
     /// What it has counted by number.
@@ -81,7 +82,7 @@ impl RowMaker {
         let mut poison = Vec::new();
         let batch = match self.table {
             Table::Scans => {
-                let uploads = Uploads::decode(&mut self.uploads, records, &mut poison);
+                let uploads = Uploads::decode(self.uploads.get_or_insert_default(), records, &mut poison);
                 scans::rows(uploads, &mut self.numbers, &self.secret)
             }
             Table::Declarations => declarations::rows(records, &mut self.declarations, &self.secret, &mut poison),

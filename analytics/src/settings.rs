@@ -50,7 +50,7 @@ impl Default for Settings {
             vacuum_after_s: 24 * 3600,
             expire_entries_after_s: 48 * 3600,
             tail_rows: 2_000_000,
-            query_memory_bytes: 512 * 1024 * 1024,
+            query_memory_bytes: 640 * 1024 * 1024,
             query_timeout_ms: 30_000,
             query_rows: 10_000,
         }

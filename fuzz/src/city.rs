@@ -35,6 +35,15 @@ pub const BATCH_ROW_BYTES: usize = 1024;
 /// Batches of more rows are cut short.
 pub const BATCH_ROWS: usize = 16;
 
+thread_local! {
+    static CITY: City = City::new();
+}
+
+/// Does something with this thread's city, which is built when it is first asked for.
+pub fn with<R>(something: impl FnOnce(&City) -> R) -> R {
+    CITY.with(something)
+}
+
 /// The city.
 pub struct City {
     runtime: Runtime,
@@ -70,13 +79,9 @@ pub enum Who {
     Staff,
 }
 
-#[expect(clippy::new_without_default, reason = "a city isn't started unasked")]
 impl City {
     /// A city in which all is set for a declaration: the first streets of two districts, the default rules, real keys.
-    ///
-    /// # Panics
-    /// If it can't be set up.
-    pub fn new() -> City {
+    fn new() -> City {
         let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
         let folder = tempfile::tempdir().expect("a folder");
         let keys_dir = folder.path().join("keys");

@@ -1,4 +1,6 @@
-//! What the fuzz targets share: genuine inputs to begin with, a city in memory to send requests to, and what every answer must hold.
+//! The fuzz targets, and what they share: genuine inputs to begin with, a city in memory to send requests to, and what every answer must hold.
+
+pub mod targets;
 
 // What is genuine.
 pub mod forms;

@@ -64,11 +64,9 @@ impl KafkaLog {
         let asker: BaseConsumer = client.create().map_err(|error| OpenError::Broker(error.to_string()))?;
         let asker = Arc::new(asker);
         admin::ensure_topics(&client, &asker, &config, access).await?;
-        let producer = |linger_ms| {
-            Producer::new(&client, &config, linger_ms).map_err(|error| OpenError::Broker(error.to_string()))
-        };
+        let producer = |linger_ms| Producer::new(&client, &config, linger_ms);
         let producers = match access {
-            Access::Write => Some(Producers { prompt: producer("0")?, patient: producer("5")? }),
+            Access::Write => Some(Producers { prompt: producer("0"), patient: producer("5") }),
             Access::ReadOnly => None,
         };
         Ok(Self { config, client, producers, asker, taken_back: group::TakenBack::default() })

@@ -4,6 +4,7 @@
 
 mod canary;
 mod commands;
+mod corpora;
 mod guide;
 mod hostile;
 mod hostile_sql;

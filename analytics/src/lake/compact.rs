@@ -60,8 +60,12 @@ impl LakeTable {
                 let rows: usize = group.iter().map(|file| file.rows).sum();
                 let merged = self.merge(day, group).await.map_err(|error| self.delta_error(error))?;
                 fail_point(COMPACTION);
-                any |= self.replace(merged).await?;
-                tracing::info!(table = self.table.name(), day, files, rows, took = ?started.elapsed(), "merged");
+                if self.replace(merged).await? {
+                    any = true;
+                    let (table, took) = (self.table.name(), started.elapsed());
+                    let day = Date32Type::to_naive_date_opt(day);
+                    tracing::info!(table, ?day, files, rows, ?took, "small files are one");
+                }
             }
         }
         Ok(any)

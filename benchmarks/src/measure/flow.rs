@@ -123,11 +123,11 @@ impl Bench {
         Load { address, connections, requests, pace: None, make, keep: false, patient: true }
     }
 
-    /// The same load at a server that answers every request alike, a quarter of it first, uncounted; its cost, and how long the answers took.
+    /// The same load at a server that answers every request alike, a third of it first, uncounted; its cost, and how long the answers took.
     async fn alike(&self, before: Before<'_>, load: Load) -> anyhow::Result<(Spent, Answered)> {
         let server = Server::start(before).await?;
         let load = Load { address: server.address.clone(), ..load };
-        send_well(Load { requests: load.requests / 4, ..load.clone() }).await?;
+        send_well(Load { requests: load.requests / 3, pace: None, ..load.clone() }).await?;
         let meter = Meter::start(&[("server", server.pid()), ("client", std::process::id())])?;
         let requests = load.requests;
         let answered = send_well(load).await?;
@@ -265,16 +265,26 @@ impl Bench {
 /// # Errors
 /// If that takes longer than an hour.
 pub async fn in_lake(city: &City, log: &dyn Log) -> anyhow::Result<()> {
+    share_in_lake(city, log, 1.0).await.map(drop)
+}
+
+/// Waits until the lake has this share of the uploads that the log has; how many it has then.
+///
+/// # Errors
+/// If that takes longer than an hour.
+pub async fn share_in_lake(city: &City, log: &dyn Log, share: f64) -> anyhow::Result<u64> {
     let (started, extents) = (Instant::now(), log.extents(Topic::Scans).await?);
+    let all: i64 = extents.values().map(|extent| extent.next - extent.start).sum();
     let mut lake = LakeTable::open(&city.lake(), Table::Scans).await?;
     loop {
         lake.refresh().await?;
         let positions = lake.positions(extents.keys().copied()).await?;
-        let has = |(partition, extent): (&i32, &suikang_stream::Extent)| {
-            extent.next == extent.start || positions.get(partition).is_some_and(|position| *position >= extent.next)
+        let of_partition = |(partition, extent): (&i32, &suikang_stream::Extent)| {
+            positions.get(partition).map_or(0, |position| (*position).min(extent.next) - extent.start)
         };
-        if extents.iter().all(has) {
-            return Ok(());
+        let has = u64::try_from(extents.iter().map(of_partition).sum::<i64>())?;
+        if as_f64(has) >= share * as_f64(u64::try_from(all)?) {
+            return Ok(has);
         }
         ensure!(started.elapsed() < Duration::from_secs(3600), "not in the lake: {}", city.log_end("analytics"));
         tokio::time::sleep(Duration::from_millis(250)).await;

@@ -18,7 +18,7 @@ use suikang_stream::{Access, Log, NewRecord};
 
 use super::cost::{Meter, as_f64, high_water_mib, round};
 use super::floors;
-use super::flow::{in_lake, parquet_bytes, say};
+use super::flow::{in_lake, parquet_bytes, say, share_in_lake};
 use super::gates::somebody;
 use super::questions::{QUESTIONS, ask, compare, median};
 use crate::simulate::account::percentiles_ms;
@@ -76,9 +76,14 @@ pub async fn history(plan: &Plan) -> anyhow::Result<Value> {
 
     say("rows for the lake");
     city.start("analytics")?;
-    let meter = Meter::start(&[("broker", broker.pid()), ("analytics", city.pid("analytics")?)])?;
+    let watched = [("broker", broker.pid()), ("analytics", city.pid("analytics")?)];
+    let (meter, first_half) = (Meter::start(&watched)?, Meter::start(&watched)?);
+    let half = share_in_lake(&city, log.as_ref(), 0.5).await? * SCANS_PER_UPLOAD as u64;
+    let (first_half, second_half) = (first_half.stop(half)?, Meter::start(&watched)?);
     in_lake(&city, log.as_ref()).await?;
-    let writer = meter.stop(scans)?;
+    // Few scans are one commit.
+    let (writer, second_half) =
+        (meter.stop(scans)?, (half < scans).then(|| second_half.stop(scans - half)).transpose()?);
     let lake = LakeTable::open(&city.lake(), Table::Scans).await?;
     let (versions, files) = (lake.version(), parquet_files(&city)?);
     let bytes = parquet_bytes(&city.lake().join("scans"))?;
@@ -118,6 +123,7 @@ pub async fn history(plan: &Plan) -> anyhow::Result<Value> {
     let with_tail = all_questions_ms(&reader, &day, plan.rounds).await?;
     Ok(json!({
         "seed": plan.seed, "scans": scans, "days": plan.days, "writer": writer.figures(),
+        "writer_second_half_to_first": second_half.map(|second| round(second.of("analytics") / first_half.of("analytics"))),
         "decode_and_encode": floor.figures(), "writer_speed_of_floor": round(floor.of("bare") / writer.of("analytics")), "commits": versions, "files": files,
         "lake_bytes_per_scan": round(as_f64(bytes) / as_f64(scans)),
         "reader": {

@@ -98,7 +98,7 @@ impl Drop for Polled {
 
 impl Producer {
     /// One that waits so long, in milliseconds, for company to a record: together they cost less.
-    pub(super) fn new(client: &ClientConfig, config: &LogConfig, linger_ms: &str) -> KafkaResult<Self> {
+    pub(super) fn new(client: &ClientConfig, config: &LogConfig, linger_ms: &str) -> Self {
         let mut client = client.clone();
         for (property, value) in [("linger.ms", linger_ms)].into_iter().chain(DEFAULTS) {
             if client.get(property).is_none() {
@@ -110,9 +110,7 @@ impl Producer {
         }
         let topics =
             Topic::ALL.iter().map(|&topic| (topic, config.physical_name(topic), config.partitions_of(topic))).collect();
-        // A property that librdkafka doesn't know shows here, not at the first record.
-        client.create_native_config()?;
-        Ok(Self { client, topics, producer: RwLock::default() })
+        Self { client, topics, producer: RwLock::default() }
     }
 
     fn producer(&self) -> KafkaResult<Arc<Polled>> {
@@ -127,7 +125,8 @@ impl Producer {
     }
 
     pub(super) async fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Result<Vec<Position>, AppendError> {
-        let producer = self.producer().map_err(|error| AppendError::Unavailable(error.to_string()))?;
+        // What librdkafka refuses of a configuration it refuses again.
+        let producer = self.producer().map_err(|error| AppendError::Fatal(error.to_string()))?;
         let (_, name, partitions) =
             self.topics.iter().find(|(known, ..)| *known == topic).expect("every topic has a name");
         let mut deliveries = Vec::with_capacity(records.len());
@@ -168,7 +167,10 @@ impl Producer {
     /// another sequence. What the old one had in hand was not acknowledged, so its callers send again.
     fn let_go(&self) {
         let mut producer = self.producer.write().unwrap_or_else(PoisonError::into_inner);
-        producer.take_if(|producer| producer.producer.client().fatal_error().is_some());
+        let broken = producer.take_if(|producer| producer.producer.client().fatal_error().is_some());
+        // Its thread is waited for: by nobody who appends meanwhile.
+        drop(producer);
+        drop(broken);
     }
 }
 

@@ -94,6 +94,15 @@ async fn more_than_the_producer_holds_waits_for_room() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_promises_less_is_refused_for_good() {
+    let mut config = Broker::shared().await.config();
+    // More than five requests in flight can't be kept in order.
+    config.kafka.insert("max.in.flight".to_owned(), "6".to_owned());
+    let refused = write(&config).await.append(Topic::Notices, vec![super::record("k", vec![1])]).await;
+    assert!(matches!(&refused, Err(AppendError::Fatal(why)) if why.contains("max.in.flight")), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_broker_says_what_a_power_cut_may_take() {
     let broker = Broker::shared().await;
     let log = write(&broker.config()).await;

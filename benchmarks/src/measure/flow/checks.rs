@@ -23,7 +23,7 @@ impl Bench {
             let code = &codes[usize::try_from(number).unwrap_or(0) % codes.len()];
             gates.check(number, code)
         });
-        send_well(self.load(DOOR_CONNECTIONS, self.plan.checks / 4, Arc::clone(&make))).await?;
+        send_well(self.load(DOOR_CONNECTIONS, self.plan.checks / 3, Arc::clone(&make))).await?;
         let meter = self.meter(&[DOOR])?;
         let mut load = self.load(DOOR_CONNECTIONS, self.plan.checks, make);
         load.pace = Some(PACE);
