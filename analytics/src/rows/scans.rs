@@ -76,8 +76,7 @@ pub(super) fn rows(
         .push(secret.plate_refs(&plates))
         .push(of_vehicles::<Int32Type>(vehicles, "heads"))
         .push_array(field(&scans, "offline"))
-        .push(Int32Array::from(each(&runs, |run| run.all(run.upload.record.kafka_partition))))
-        .push(Int64Array::from(each(&runs, |run| run.all(run.upload.record.offset))))
+        .positions(each(&runs, |run| run.all(run.upload.record)).into_iter())
         .batch(packed::schema(Table::Scans))
 }
 
